@@ -1,0 +1,80 @@
+"""The command line.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration. What a command
+shows goes to standard output, everything else to standard error. The commands
+import what they need when they run, so that `triage worklist` never waits for
+torch.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from triage import __version__, logs
+from triage.cli import models
+from triage.errors import TriageError
+
+app = typer.Typer(
+    name="triage",
+    help="Receive upper-extremity radiographs, score them, and put the reading worklist in order.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(models.app, name="model")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"triage {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="The settings file; by default ./triage.toml, then /etc/triage/triage.toml.",
+            metavar="FILE",
+        ),
+    ] = None,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    if log_level not in ("debug", "info", "warning", "error"):
+        raise typer.BadParameter("give debug, info, warning or error", param_hint="--log-level")
+    logs.configure(level=log_level)
+    context.obj = config
+
+
+def main() -> None:
+    """Run the command line; the errors that a user can act on are one line, not a traceback."""
+    try:
+        app(args=_config_first(sys.argv[1:]))
+    except TriageError as error:
+        typer.echo(f"triage: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # the reader of the pipe has what it wanted
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def _config_first(arguments: list[str]) -> list[str]:
+    """Let `--config FILE` stand after the command too, where most people write it."""
+    for index, argument in enumerate(arguments):
+        if argument == "--":
+            break
+        if argument == "--config" and index + 1 < len(arguments):
+            end = index + 2
+        elif argument.startswith("--config="):
+            end = index + 1
+        else:
+            continue
+        return arguments[index:end] + arguments[:index] + arguments[end:]
+    return arguments

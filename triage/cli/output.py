@@ -1,0 +1,59 @@
+"""What every command shares: its settings, and how it prints."""
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from triage import settings
+
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+
+
+def settings_of(context: typer.Context) -> settings.Settings:
+    """Read the settings that `--config` names."""
+    path: Path | None = context.find_root().obj
+    return settings.load(path)
+
+
+def timestamp(moment: datetime) -> str:
+    """Write a moment as RFC 3339 in UTC with microseconds and Z."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return timestamp(value)
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no place in JSON")
+
+
+def print_json(document: Any, *, one_line: bool = False) -> None:
+    """Print one UTF-8 JSON document; missing values are null, probabilities unrounded."""
+    text = json.dumps(
+        document,
+        ensure_ascii=False,
+        indent=None if one_line else 2,
+        default=_plain,
+        allow_nan=False,
+    )
+    typer.echo(text)
+
+
+def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]], *, title: str = "") -> None:
+    """Print a table, as wide as the terminal, or as its content where there is none."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=240)
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)

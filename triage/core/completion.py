@@ -1,0 +1,17 @@
+"""When a study has stopped growing."""
+
+from datetime import datetime
+
+from triage.core.study import Growth, Patience
+
+
+def is_complete(growth: Growth, now: datetime, patience: Patience) -> bool:
+    """Say whether the study has been silent long enough, or open long enough.
+
+    DICOM storage has no end-of-study message (PS3.4 annex B), so silence
+    stands in for one. An image that arrives later reopens the study, and the
+    limit then counts from that image.
+    """
+    silent_for = (now - growth.last_received_at).total_seconds()
+    open_for = (now - growth.opened_at).total_seconds()
+    return silent_for >= patience.quiet or open_for >= patience.limit

@@ -1,0 +1,121 @@
+"""The records that the rules speak of."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from triage.core.studytype import StudyType
+
+
+class StudyStatus(StrEnum):
+    """How far the study has come; the reader's side is `ReadingState`."""
+
+    RECEIVING = "receiving"  # images may still come
+    COMPLETE = "complete"  # silent, but not every view has been tried
+    SCORED = "scored"
+    UNSCORABLE = "unscorable"  # nothing in it is for the network
+    FAILED = "failed"  # every view was tried and none could be scored
+
+
+class ReadingState(StrEnum):
+    """What the readers have done with the study."""
+
+    UNREAD = "unread"
+    CLAIMED = "claimed"
+    READ = "read"
+
+
+class ViewState(StrEnum):
+    """How far one view (one frame of one instance) has come."""
+
+    PENDING = "pending"
+    SCORED = "scored"
+    FAILED = "failed"
+
+
+class InstanceState(StrEnum):
+    """What becomes of a received SOP instance."""
+
+    SCORABLE = "scorable"
+    UNSCORABLE = "unscorable"  # stored, not for the network; the reason says why
+    REPLACED = "replaced"  # the same UID came again with other bytes
+
+
+class Label(StrEnum):
+    """The network's preliminary opinion of a study."""
+
+    ABNORMAL = "abnormal"
+    NORMAL = "normal"
+
+
+class Side(StrEnum):
+    """The side of the body; a view of unknown side is a group of its own kind."""
+
+    LEFT = "L"
+    RIGHT = "R"
+    UNKNOWN = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instance:
+    """What the header of one received SOP instance says, and whether it can be scored."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
+    accession_number: str = ""
+    patient_id: str = ""
+    patient_name: str = ""
+    study_description: str = ""
+    modality: str = ""
+    body_part: str = ""
+    study_type: StudyType | None = None
+    side: Side = Side.UNKNOWN
+    frames: int = 0  # views in it; 0 when it is not for the network
+    reason: str | None = None  # why it is not for the network
+    pixel_digest: str = ""  # SHA-256 of the encoded pixel data; "" where there is none
+    digest: str = ""  # SHA-256 of transfer syntax and data set as they arrived
+    size: int = 0  # bytes of the PS3.10 file
+    calling_ae_title: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """One scorable frame, as the rules see it."""
+
+    study_type: StudyType | None
+    side: Side
+    state: ViewState
+    probability: float | None = None  # after temperature, 0 to 1
+    threshold: float = 0.5  # of its study type, from the card that scored it
+    model: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """What the network thinks of a study, and which group of views decided it."""
+
+    study_type: StudyType | None
+    side: Side
+    probability: float
+    label: Label
+    model: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How long a study may stay open."""
+
+    quiet: float  # seconds of silence after the last image that complete a study
+    limit: float  # seconds after the image that opened it, however busy the sender
+
+
+@dataclass(frozen=True, kw_only=True)
+class Growth:
+    """When the images of a study came."""
+
+    opened_at: datetime  # first image, or the one that reopened it
+    last_received_at: datetime

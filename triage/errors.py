@@ -1,0 +1,64 @@
+"""What can go wrong, as one tree.
+
+The text of an error is what the user reads: it names what was wrong and what
+to do. ``exit_code`` is what the command line returns for it.
+"""
+
+
+class TriageError(Exception):
+    """Something failed that the user or the administrator can act on."""
+
+    exit_code = 1
+
+
+class UsageError(TriageError):
+    """The command or its options were wrong."""
+
+    exit_code = 2
+
+
+class ConfigurationError(UsageError):
+    """A setting is unknown, of the wrong type, or contradicts another."""
+
+
+class BadInstance(TriageError):
+    """A received data set cannot be filed: it is unreadable or lacks an identifier."""
+
+
+class SpoolFull(TriageError):
+    """The spool has less free space than `spool.min_free`, or the disk is full."""
+
+
+class DatabaseUnavailable(TriageError):
+    """The database cannot be reached, is locked, or its schema is not the one expected."""
+
+
+class StudyNotFound(TriageError):
+    """No study has this Study Instance UID or accession number."""
+
+
+class AmbiguousStudy(TriageError):
+    """Several studies carry this accession number; the message lists their UIDs."""
+
+
+class StudyClaimed(TriageError):
+    """Another reader holds the study; the message names the holder."""
+
+
+class ModelUnusable(TriageError):
+    """The checkpoint is missing, damaged, or has no card."""
+
+
+class ViewUnreadable(TriageError):
+    """The pixels of a view cannot be turned into an image.
+
+    ``code`` is one of `triage.core.reasons.Code`.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class SendFailed(TriageError):
+    """A peer refused an association or answered an object with a failure."""

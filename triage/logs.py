@@ -1,0 +1,50 @@
+"""One event a line on standard error: JSON for a machine, colour for a person.
+
+Identifiers are UIDs and accession numbers; a person's name or birth date never
+enters an event, and what the DICOM libraries would print of a data set is cut off.
+"""
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+# Libraries that log what passes through them, or chatter at every tick.
+_QUIET = {"pynetdicom": logging.CRITICAL, "pydicom": logging.ERROR, "apscheduler": logging.WARNING}
+
+
+def configure(*, level: str = "info") -> None:
+    """Send our events and the libraries' warnings to standard error in one form."""
+    machine = not sys.stderr.isatty()
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: list[Any] = (
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        if machine
+        else [structlog.dev.ConsoleRenderer()]
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    for name, floor in _QUIET.items():
+        logging.getLogger(name).setLevel(floor)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+
+
+def get(name: str) -> Any:
+    """Return the logger of a module."""
+    return structlog.get_logger(name)

@@ -1,0 +1,198 @@
+"""The settings: read once, typed, every mistake named.
+
+Order of precedence: environment (``TRIAGE_STUDY__QUIET=5``), then the file,
+then the defaults. Durations are seconds, sizes bytes; a relative path is
+relative to the working directory.
+"""
+
+import os
+import tomllib
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from triage.errors import ConfigurationError
+
+SEARCHED = (Path("triage.toml"), Path("/etc/triage/triage.toml"))
+PREFIX = "TRIAGE_"
+
+
+def _ae_title(value: str) -> str:
+    if not value.strip() or len(value) > 16 or not value.isascii() or not value.isprintable():
+        raise ValueError("an AE title has 1 to 16 printable ASCII characters (PS3.5 6.2)")
+    if "\\" in value:
+        raise ValueError("an AE title contains no backslash (PS3.5 6.2)")
+    return value.strip()
+
+
+AETitle = Annotated[str, AfterValidator(_ae_title)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DatabaseSettings(Section):
+    url: str = "sqlite:///triage.db"
+    auto_upgrade: bool = True
+
+    @field_validator("url")
+    @classmethod
+    def _supported(cls, value: str) -> str:
+        if not value.startswith(("sqlite:///", "postgresql+psycopg://")):
+            raise ValueError(
+                "give sqlite:///PATH or postgresql+psycopg://USER@HOST/NAME"
+                + (" (with +psycopg)" if value.startswith("postgres") else "")
+            )
+        if value.removeprefix("sqlite:///").partition("?")[0] in ("", ":memory:"):
+            raise ValueError("SQLite needs a file: several processes share the database")
+        return value
+
+
+class SpoolSettings(Section):
+    directory: Path = Path("spool")
+    min_free: Annotated[int, Field(ge=0)] = 1073741824
+
+
+class Peer(Section):
+    """An entry of the allow-list; what is left out admits any."""
+
+    ae_title: AETitle | None = None
+    address: str | None = None
+
+    @field_validator("address")
+    @classmethod
+    def _network(cls, value: str | None) -> str | None:
+        if value is not None:
+            ip_network(value)  # raises ValueError with the address in it
+        return value
+
+    @property
+    def network(self) -> IPv4Network | IPv6Network | None:
+        return None if self.address is None else ip_network(self.address)
+
+
+class DicomSettings(Section):
+    host: str = "127.0.0.1"
+    port: Port = 11112
+    ae_title: AETitle = "TRIAGE"
+    check_called_ae_title: bool = False
+    max_associations: Annotated[int, Field(ge=1, le=1000)] = 64
+    max_pdu_size: Annotated[int, Field(ge=4096, le=1048576)] = 131072
+    allow: tuple[Peer, ...] = ()
+
+
+class StudySettings(Section):
+    quiet: Annotated[float, Field(gt=0)] = 10
+    limit: Annotated[float, Field(gt=0)] = 600
+    unknown_part: Literal["skip", "score"] = "skip"
+
+
+class ModelSettings(Section):
+    path: str = ""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    backend: Literal["auto", "torch"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+
+
+class WorklistSettings(Section):
+    max_wait: Annotated[float, Field(ge=0)] = 14400
+
+
+class Settings(BaseSettings):
+    """Everything that a site can set; `triage.toml` in the repository explains each key."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    database: DatabaseSettings = DatabaseSettings()
+    spool: SpoolSettings = SpoolSettings()
+    dicom: DicomSettings = DicomSettings()
+    study: StudySettings = StudySettings()
+    model: ModelSettings = ModelSettings()
+    worklist: WorklistSettings = WorklistSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  fixed by pydantic-settings
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        # What load() passes is the file's content, and the environment overrides it.
+        assert isinstance(init_settings, InitSettingsSource)
+        return env_settings, init_settings
+
+
+def load(path: Path | None = None) -> Settings:
+    """Read the settings from *path*, or the first file of `SEARCHED`, or the defaults alone.
+
+    Raises ConfigurationError naming file, key, value and what is allowed.
+    """
+    if path is None:
+        path = next((place for place in SEARCHED if place.is_file()), None)
+    content = {} if path is None else _read(path)
+    _check_environment()
+    try:
+        return Settings(**content)
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error, path)) from error
+    except ValueError as error:  # pydantic-settings: an environment variable that is not JSON
+        raise ConfigurationError(f"environment: {error}") from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigurationError(f"{path}: there is no such file; see --config") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: cannot be read ({error})") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path}: is not valid TOML: {error}") from error
+
+
+def _check_environment() -> None:
+    """pydantic-settings passes over a variable that matches no key; here it is an error."""
+    for name in os.environ:
+        if not name.startswith(PREFIX):
+            continue
+        section, _, key = name.removeprefix(PREFIX).lower().partition("__")
+        field = Settings.model_fields.get(section)
+        if field is None:
+            raise ConfigurationError(
+                f"environment: {name}: there is no section {section!r}; "
+                f"the sections are {', '.join(Settings.model_fields)}"
+            )
+        keys = field.annotation.model_fields if field.annotation else {}  # type: ignore[attr-defined]
+        if key and key not in keys:
+            raise ConfigurationError(
+                f"environment: {name}: section {section} has no key {key!r}; "
+                f"it has {', '.join(keys)}"
+            )
+
+
+def _explain(error: ValidationError, path: Path | None) -> str:
+    lines = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"])
+        name = PREFIX + key.upper().replace(".", "__")
+        source = f"environment: {name}" if name in os.environ else f"{path or 'settings'}: {key}"
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"{source}: there is no such key; see triage.toml for all of them")
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            lines.append(f"{source}: {message} (it is {problem['input']!r})")
+    return "\n".join(lines)
