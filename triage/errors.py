@@ -25,8 +25,20 @@ class BadInstance(TriageError):
     """A received data set cannot be filed: it is unreadable or lacks an identifier."""
 
 
-class SpoolFull(TriageError):
+class WrongSopClass(BadInstance):
+    """The data set is not of the SOP class or instance that its C-STORE request names."""
+
+
+class SpoolUnavailable(TriageError):
+    """The spool cannot take the bytes: an I/O error, a read-only disk, missing rights."""
+
+
+class SpoolFull(SpoolUnavailable):
     """The spool has less free space than `spool.min_free`, or the disk is full."""
+
+
+class ReceiverUnavailable(TriageError):
+    """The DICOM port cannot be opened: another program has it, or the address is not ours."""
 
 
 class DatabaseUnavailable(TriageError):

@@ -11,7 +11,13 @@ from typing import Any
 import structlog
 
 # Libraries that log what passes through them, or chatter at every tick.
-_QUIET = {"pynetdicom": logging.CRITICAL, "pydicom": logging.ERROR, "apscheduler": logging.WARNING}
+_QUIET = {
+    "alembic": logging.WARNING,
+    "apscheduler": logging.ERROR,
+    "py.warnings": logging.ERROR,  # what pydicom warns of may quote a data set
+    "pydicom": logging.ERROR,
+    "pynetdicom": logging.CRITICAL,
+}
 
 
 def configure(*, level: str = "info") -> None:
@@ -35,6 +41,7 @@ def configure(*, level: str = "info") -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    logging.captureWarnings(capture=True)
     for name, floor in _QUIET.items():
         logging.getLogger(name).setLevel(floor)
     structlog.configure(

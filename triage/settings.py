@@ -14,7 +14,6 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
-    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
@@ -125,14 +124,13 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],
+        settings_cls: type[BaseSettings],  # noqa: ARG003
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  fixed by pydantic-settings
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         # What load() passes is the file's content, and the environment overrides it.
-        assert isinstance(init_settings, InitSettingsSource)
         return env_settings, init_settings
 
 
@@ -176,7 +174,7 @@ def _check_environment() -> None:
                 f"environment: {name}: there is no section {section!r}; "
                 f"the sections are {', '.join(Settings.model_fields)}"
             )
-        keys = field.annotation.model_fields if field.annotation else {}  # type: ignore[attr-defined]
+        keys = field.annotation.model_fields if field.annotation else {}
         if key and key not in keys:
             raise ConfigurationError(
                 f"environment: {name}: section {section} has no key {key!r}; "

@@ -13,7 +13,8 @@ from typing import Annotated
 import typer
 
 from triage import __version__, logs
-from triage.cli import models
+from triage.cli import db, models, worklist
+from triage.cli.serve import serve
 from triage.errors import TriageError
 
 app = typer.Typer(
@@ -23,7 +24,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(serve)
+app.command()(worklist.worklist)
+app.command()(worklist.show)
+app.command()(worklist.claim)
+app.command()(worklist.release)
+app.command()(worklist.read)
+app.command()(worklist.rescore)
 app.add_typer(models.app, name="model")
+app.add_typer(db.app, name="db")
 
 
 def _show_version(wanted: bool) -> None:

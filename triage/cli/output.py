@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from triage import settings
 
@@ -55,5 +56,5 @@ def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]], *, title:
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(cell) for cell in row))  # Text: a [ in a name is no markup
     console.print(table)

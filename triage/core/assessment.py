@@ -12,9 +12,7 @@ from triage.core.grouping import score_study
 from triage.core.reasons import Code, reason
 from triage.core.study import Score, StudyStatus, View, ViewState
 
-AFTER_READING = reason(
-    Code.IMAGE_AFTER_READING, "an image arrived after the study had been read"
-)
+AFTER_READING = reason(Code.IMAGE_AFTER_READING, "an image arrived after the study had been read")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,27 +30,19 @@ def assess(
     views: Sequence[View],
     *,
     closed: bool,
-    former: Score | None,
     unscorable_reasons: Sequence[str] = (),
     image_after_reading: bool = False,
 ) -> Assessment:
     """Derive a study's row.
 
-    *closed* says that the study is complete. *former* is the score that the
-    row shows now: it stays while nothing of the new evidence is scored yet.
-    *unscorable_reasons* are those of the instances that are not for the network.
+    *closed* says that the study is complete. *unscorable_reasons* are those of the instances that are not for the network.
     *image_after_reading* says that the study was read before its newest image came.
     """
-    pending = [view for view in views if view.state is ViewState.PENDING]
-    scored = [view for view in views if view.state is ViewState.SCORED]
-    score = score_study(scored)
-    if score is None and pending:
-        score = former
     return Assessment(
         status=_status(views, closed=closed),
-        score=score,
+        score=score_study(views),
         views=len(views),
-        views_scored=len(scored),
+        views_scored=sum(view.state is ViewState.SCORED for view in views),
         reason=AFTER_READING if image_after_reading else _reason(views, unscorable_reasons),
     )
 

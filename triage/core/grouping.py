@@ -9,17 +9,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from triage.core.study import Label, Score, Side, View, ViewState
+from triage.core.study import Label, Score, Side, View
 from triage.core.studytype import StudyType
 
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """The scored views of one part and side."""
+    """The views of one part and side."""
 
     study_type: StudyType | None
     side: Side
-    probability: float  # mean over its scored views
+    probability: float  # mean over its views
     threshold: float
     views: int
     model: str | None
@@ -31,10 +31,10 @@ class Group:
 
 
 def group_views(views: Iterable[View]) -> list[Group]:
-    """Group the scored views by (study type, side), in a stable order."""
+    """Group the views that count by (study type, side), in a stable order."""
     members: dict[tuple[StudyType | None, Side], list[View]] = {}
     for view in views:
-        if view.state is ViewState.SCORED and view.probability is not None:
+        if view.counts:
             members.setdefault((view.study_type, view.side), []).append(view)
     return [
         Group(

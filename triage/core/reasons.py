@@ -22,6 +22,7 @@ class Code(StrEnum):
     SCORER_CRASHED = "scorer_crashed"
     SCORING_FAILED = "scoring_failed"
     PARTLY_SCORED = "partly_scored"
+    INSTANCE_REPLACED = "instance_replaced"
     IMAGE_AFTER_READING = "image_after_reading"
 
 

@@ -88,10 +88,17 @@ class View:
     study_type: StudyType | None
     side: Side
     state: ViewState
-    probability: float | None = None  # after temperature, 0 to 1
+    # After temperature, 0 to 1. A view that is tried again keeps its former one
+    # until the new one is there.
+    probability: float | None = None
     threshold: float = 0.5  # of its study type, from the card that scored it
     model: str | None = None
     reason: str | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Say whether the view takes part in the study's score."""
+        return self.probability is not None and self.state is not ViewState.FAILED
 
 
 @dataclass(frozen=True, kw_only=True)

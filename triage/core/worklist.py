@@ -9,9 +9,9 @@ wait (Baltruschat et al. 2020).
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
-from triage.core.study import Label
+from triage.core.study import Label, StudyStatus
 
 
 class Band(IntEnum):
@@ -21,6 +21,22 @@ class Band(IntEnum):
     ABNORMAL = 1
     NOT_SCORED = 2
     NORMAL = 3
+
+
+class Priority(StrEnum):
+    """The values of Scheduled Procedure Step Priority (0074,1200), as DICOM UPS names them."""
+
+    HIGH = "HIGH"
+    MEDIUM = "MEDIUM"
+    LOW = "LOW"
+
+
+PRIORITIES = {
+    Band.OVERDUE: Priority.HIGH,
+    Band.ABNORMAL: Priority.HIGH,
+    Band.NOT_SCORED: Priority.MEDIUM,
+    Band.NORMAL: Priority.LOW,
+}
 
 
 @dataclass(frozen=True, order=True)
@@ -45,3 +61,30 @@ def place(*, overdue: bool, label: Label | None, probability: float | None) -> P
     if label is Label.ABNORMAL:
         return Place(Band.ABNORMAL, -probability)
     return Place(Band.NORMAL, 0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorklistRow:
+    """One row of the view `worklist`; the fields are its columns, in its order."""
+
+    position: int | None  # 1 is next; None for a study that was read
+    priority: Priority
+    overdue: bool
+    label: Label | None
+    probability: float | None  # of the deciding group, 0 to 1
+    provisional: bool
+    status: StudyStatus
+    reason: str | None
+    study_type: str | None
+    views: int
+    views_scored: int
+    accession_number: str | None
+    patient_id: str | None
+    patient_name: str | None
+    study_instance_uid: str
+    study_description: str | None
+    received_at: datetime  # first acknowledged image
+    completed_at: datetime | None
+    waiting_seconds: float
+    claimed_by: str | None
+    model: str | None

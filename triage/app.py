@@ -1,0 +1,158 @@
+"""The daemon, wired in one place: read it top to bottom and follow the data."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from enum import StrEnum
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from triage import __version__, logs, systemd
+from triage.dicom.scp import Receiver
+from triage.errors import DatabaseUnavailable
+from triage.pipeline.progress import complete_due, mark_waiting
+from triage.pipeline.receive import Intake
+from triage.pipeline.score import ScorerState
+from triage.pipeline.supervise import Supervisor
+from triage.settings import Settings
+from triage.store import schema
+from triage.store.database import Database
+from triage.store.spool import Spool
+
+log = logs.get(__name__)
+
+COMPLETE_EVERY = 0.5  # seconds; what a final priority may be late
+OVERDUE_EVERY = 5.0
+SUPERVISE_EVERY = 1.0
+STALLED = 30.0  # seconds without a turn after which a loop counts as stuck
+
+
+class Role(StrEnum):
+    """A part of the daemon; several daemons may share one database and one spool."""
+
+    RECEIVE = "receive"
+    SCORE = "score"
+
+
+class Daemon:
+    """Receiver, scorer and ticks around one database and one spool."""
+
+    def __init__(self, settings: Settings, roles: frozenset[Role]) -> None:
+        self._settings = settings
+        self._ended = threading.Event()
+        self._turns: dict[str, float] = {}  # when each loop last came round
+        self._database = Database(settings.database.url)
+        self._spool = Spool(settings.spool.directory, settings.spool.min_free)
+        self._scorer = Supervisor(settings, self._database) if Role.SCORE in roles else None
+        self._receiver = self._make_receiver() if Role.RECEIVE in roles else None
+        self._scheduler = BackgroundScheduler(
+            executors={"default": ThreadPoolExecutor(8)},
+            # A tick that was missed is made up for by the next one; none piles up.
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+
+    def _make_receiver(self) -> Receiver:
+        """PACS -> spool -> instance row -> success; then the scorer is woken."""
+        wake = self._scorer.wake if self._scorer else lambda: None
+        intake = Intake(
+            self._database,
+            self._spool,
+            unknown_part=self._settings.study.unknown_part,
+            wake=wake,
+        )
+        return Receiver(self._settings.dicom, intake.keep)
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT.
+
+        Raises DatabaseUnavailable, SpoolUnavailable or ReceiverUnavailable when
+        it cannot start.
+        """
+        started = time.monotonic()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _number, _frame: self._ended.set())
+        self._open_store()
+        if self._receiver:
+            self._receiver.start()
+        log.info(
+            "ready",
+            version=__version__,
+            host=self._settings.dicom.host,
+            port=self._receiver.port if self._receiver else None,
+            ae_title=self._settings.dicom.ae_title,
+            database=self._database.name,
+            spool=str(self._spool.directory),
+            seconds=round(time.monotonic() - started, 3),
+        )
+        systemd.notify("READY=1", "STATUS=receiving")
+        # The scorer comes after the receiver: its model takes long to load.
+        self._start_loops()
+        self._ended.wait()
+        self._stop()
+
+    def _open_store(self) -> None:
+        self._spool.prepare()
+        if self._settings.database.auto_upgrade:
+            before, after = schema.upgrade(self._database)
+            if before != after:
+                log.info("schema_upgraded", before=before, after=after)
+        else:
+            schema.require_latest(self._database)
+
+    def _start_loops(self) -> None:
+        self._every(
+            COMPLETE_EVERY, "complete", lambda: complete_due(self._database, self._settings)
+        )
+        self._every(OVERDUE_EVERY, "overdue", lambda: mark_waiting(self._database, self._settings))
+        if self._scorer:
+            self._every(SUPERVISE_EVERY, "supervise", self._scorer.tick)
+            self._scorer.tick()
+        if interval := systemd.watchdog_interval():
+            self._every(interval / 3, "watchdog", self._feed_watchdog)
+        self._scheduler.start()
+
+    def _every(self, seconds: float, name: str, work: Callable[[], None]) -> None:
+        def turn() -> None:
+            try:
+                work()
+            except DatabaseUnavailable as error:
+                # The database is away, the loop is not: it goes on when the database is back.
+                log.warning("database_unavailable", loop=name, reason=str(error))
+            except Exception:
+                log.exception("loop_failed", loop=name)
+                return
+            self._turns[name] = time.monotonic()
+
+        self._turns[name] = time.monotonic()
+        self._scheduler.add_job(turn, "interval", seconds=seconds, id=name)
+
+    def _feed_watchdog(self) -> None:
+        """Feed it while the receiver answers and every loop turns, however the scorer is."""
+        now = time.monotonic()
+        stuck = [
+            name
+            for name, last in self._turns.items()
+            if name != "watchdog" and now - last > STALLED
+        ]
+        if stuck:
+            log.error("loops_stuck", loops=stuck)
+            return
+        if self._receiver and not self._receiver.answers():
+            log.error("receiver_does_not_answer")
+            return
+        state = self._scorer.state if self._scorer else ScorerState.OFF
+        systemd.notify("WATCHDOG=1", f"STATUS=receiving; scorer {state}")
+
+    def _stop(self) -> None:
+        """Accept no more, finish the objects in flight, leave the rest to the next start."""
+        log.info("stopping")
+        systemd.notify("STOPPING=1")
+        if self._receiver:
+            self._receiver.stop()
+        self._scheduler.shutdown(wait=True)
+        if self._scorer:
+            self._scorer.stop()
+        self._database.close()
+        log.info("stopped")

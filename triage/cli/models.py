@@ -1,0 +1,268 @@
+"""`triage model`: weights and their cards."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from triage.cli.output import JsonOption, print_json, print_table, settings_of
+from triage.core.studytype import StudyType
+from triage.errors import ModelUnusable, UsageError
+
+if TYPE_CHECKING:
+    from triage.model.card import Card
+    from triage.model.scorer import Scorer
+    from triage.model.selfcheck import Trial
+
+app = typer.Typer(help="Weights, with their card.", no_args_is_help=True)
+
+ALL_TYPES = ",".join(StudyType)
+
+
+@app.command("list")
+def list_models(
+    context: typer.Context,
+    places: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[PATH]...", help="Checkpoints or folders; else model.path."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List checkpoints with what their cards say; a damaged one with what is wrong."""
+    if not places:
+        named = settings_of(context).model.path
+        if not named:
+            typer.echo("triage: model.path is empty; set it, or name files or folders", err=True)
+        places = [Path(named)] if named else []
+    entries = [_entry(file) for file in _checkpoints(places)]
+    if as_json:
+        print_json(entries)
+        return
+    print_table(
+        ["file", "name", "version", "input", "accepts", "training data", "licence", "error"],
+        [_row(entry) for entry in entries],
+    )
+
+
+def _checkpoints(places: Iterable[Path]) -> Iterable[Path]:
+    for place in places:
+        if place.is_dir():
+            yield from sorted(place.glob("*.safetensors"))
+        else:
+            yield place
+
+
+def _entry(file: Path) -> dict[str, Any]:
+    from triage.model.card import read_card, to_document
+
+    try:
+        return {"path": file, "card": to_document(read_card(file)), "error": None}
+    except ModelUnusable as error:
+        return {"path": file, "card": None, "error": str(error)}
+
+
+def _row(entry: dict[str, Any]) -> list[str]:
+    card = entry["card"]
+    if card is None:
+        return [str(entry["path"]), "", "", "", "", "", "", entry["error"]]
+    preprocessing = card["preprocessing"]
+    return [
+        str(entry["path"]),
+        card["name"],
+        card["version"],
+        f"{preprocessing['size']} {preprocessing['resize']}",
+        "all" if set(card["accepted"]) == set(StudyType) else ", ".join(card["accepted"]),
+        card["training_data"],
+        card["licence"],
+        "",
+    ]
+
+
+@app.command("check")
+def check_model(
+    context: typer.Context,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="The checkpoint; else model.path.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Load a model as the daemon does and score built-in images with it; exit 1 if it fails."""
+    from triage.model.scorer import open_scorer
+    from triage.model.selfcheck import try_out
+
+    wanted = settings_of(context).model
+    if file is not None:
+        wanted = wanted.model_copy(update={"path": str(file)})
+    scorer = open_scorer(wanted)
+    _report(scorer, try_out(scorer), as_json=as_json)
+
+
+def _report(scorer: "Scorer", trial: "Trial", *, as_json: bool) -> None:
+    from triage.model.card import to_document
+
+    if as_json:
+        print_json(
+            {
+                "path": scorer.path,
+                "card": to_document(scorer.card),
+                "device": scorer.device,
+                "backend": scorer.backend,
+                "precision": scorer.precision,
+                "threads": scorer.threads,
+                "seconds_per_view": {"single": trial.single, "batched": trial.batched},
+                "spread": trial.spread,
+                "probabilities": trial.probabilities,
+            }
+        )
+        return
+    print_table(["card", ""], _facts(scorer.card), title=f"{scorer.path}: usable")
+    typer.echo()
+    print_table(
+        ["built-in image", "probability"],
+        [[name, f"{value:.6f}"] for name, value in trial.probabilities.items()],
+    )
+    typer.echo(
+        f"\n{scorer.device}, {scorer.precision}, {scorer.threads} threads: "
+        f"{trial.single * 1000:.0f} ms a view alone, {trial.batched * 1000:.0f} ms in batches; "
+        f"repeated passes differ by at most {trial.spread:.1e}"
+    )
+
+
+def _facts(card: "Card") -> list[list[str]]:
+    shape = card.preprocessing
+    own = [f"{part} {value:g}" for part, value in card.thresholds.items()]
+    return [
+        ["name", card.name],
+        ["version", card.version],
+        ["architecture", card.architecture],
+        ["input", f"{shape.size} x {shape.size} pixels, {shape.resize}"],
+        ["mean, deviation", f"{shape.mean}, {shape.std}"],
+        ["accepts", ", ".join(card.accepted)],
+        ["measured on", ", ".join(card.measured) or "nothing"],
+        ["threshold", ", ".join([f"{card.threshold:g}", *own])],
+        ["temperature", f"{card.temperature:g}"],
+        ["training data", card.training_data],
+        ["licence", card.licence],
+        ["figures", ", ".join(f"{name} {value:g}" for name, value in card.figures.items()) or "-"],
+        ["intended use", card.intended_use or "-"],
+    ]
+
+
+@app.command("import")
+def import_model(
+    source: Annotated[
+        Path, typer.Argument(metavar="FILE", help="safetensors without a card, or a torch pickle.")
+    ],
+    out: Annotated[Path | None, typer.Option(help="The checkpoint to write.")] = None,
+    name: Annotated[str | None, typer.Option(help="The model's name.")] = None,
+    version: Annotated[str | None, typer.Option(help="The model's version.")] = None,
+    training_data: Annotated[
+        str | None, typer.Option(help="What it was trained on, with the source.")
+    ] = None,
+    licence: Annotated[str | None, typer.Option(help="The licence of the weights.")] = None,
+    input_size: Annotated[int, typer.Option(help="Pixels, height and width.")] = 224,
+    resize: Annotated[str, typer.Option(help="squeeze or pad to the square.")] = "squeeze",
+    mean: Annotated[
+        str | None, typer.Option(help="Of intensities 0 to 1, R,G,B; by default ImageNet's.")
+    ] = None,
+    std: Annotated[str | None, typer.Option(help="Likewise, the deviation.")] = None,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(help="Abnormal is above it: 0.4, or for one type wrist=0.4; repeatable."),
+    ] = None,
+    temperature: Annotated[float, typer.Option(help="Logits are divided by it.")] = 1.0,
+    accepts: Annotated[str, typer.Option(help="Study types to score.")] = ALL_TYPES,
+    measured: Annotated[str, typer.Option(help="Study types the figures speak of.")] = "",
+    figure: Annotated[
+        list[str] | None, typer.Option(help="A measured figure, auroc=0.9; repeatable.")
+    ] = None,
+    intended_use: Annotated[str, typer.Option(help="What the model is for.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Overwrite what --out names.")] = False,
+) -> None:
+    """Make a checkpoint with a card from the weights of a DenseNet-169."""
+    required = {
+        "--out": out,
+        "--name": name,
+        "--version": version,
+        "--training-data": training_data,
+        "--licence": licence,
+    }
+    missing = [option for option, value in required.items() if not value]
+    if missing or out is None:
+        raise UsageError(f"a model needs a card; give {', '.join(missing)} as well")
+    if out.exists() and not force:
+        raise UsageError(f"{out}: exists already; name another --out, or add --force")
+    overall, by_type = _thresholds(threshold or [])
+    preprocessing: dict[str, Any] = {"size": input_size, "resize": resize}
+    preprocessing |= {"mean": _triple("--mean", mean)} if mean else {}
+    preprocessing |= {"std": _triple("--std", std)} if std else {}
+    card = _card(
+        name=name,
+        version=version,
+        training_data=training_data,
+        licence=licence,
+        preprocessing=preprocessing,
+        accepted=_study_types("--accepts", accepts),
+        measured=_study_types("--measured", measured),
+        threshold=overall,
+        thresholds=by_type,
+        temperature=temperature,
+        figures=dict(_assignment("--figure", text) for text in figure or []),
+        intended_use=intended_use,
+    )
+
+    from triage.model.conversion import convert
+    from triage.model.scorer import Scorer
+    from triage.model.selfcheck import try_out
+
+    convert(source, out, card)
+    scorer = Scorer(out, device="cpu")
+    _report(scorer, try_out(scorer), as_json=False)
+
+
+def _card(**fields: Any) -> "Card":
+    from triage.model.card import card_from
+
+    try:
+        return card_from(fields)
+    except ValueError as error:
+        raise UsageError(f"the card would be invalid: {error}") from error
+
+
+def _number(option: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise UsageError(f"{option} {text}: is not a number") from error
+
+
+def _triple(option: str, text: str) -> tuple[float, ...]:
+    return tuple(_number(option, part) for part in text.split(","))
+
+
+def _assignment(option: str, text: str) -> tuple[str, float]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"{option} {text}: give NAME=NUMBER")
+    return key, _number(option, value)
+
+
+def _thresholds(texts: Iterable[str]) -> tuple[float, dict[str, float]]:
+    """Return the overall threshold and those of single study types."""
+    overall = 0.5
+    by_type: dict[str, float] = {}
+    for text in texts:
+        if "=" in text:
+            part, value = _assignment("--threshold", text)
+            by_type[_study_types("--threshold", part)[0]] = value
+        else:
+            overall = _number("--threshold", text)
+    return overall, by_type
+
+
+def _study_types(option: str, text: str) -> tuple[StudyType, ...]:
+    try:
+        return tuple(StudyType(part.strip().lower()) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise UsageError(f"{option} {text}: give some of {', '.join(StudyType)}") from error

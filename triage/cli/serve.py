@@ -1,0 +1,24 @@
+"""`triage serve`."""
+
+from typing import Annotated
+
+import typer
+
+from triage.cli.output import settings_of
+from triage.errors import UsageError
+
+
+def serve(
+    context: typer.Context,
+    role: Annotated[
+        str, typer.Option(help="The parts to run, separated by commas: receive, score.")
+    ] = "receive,score",
+) -> None:
+    """Run the daemon: receive, score, keep the worklist in order."""
+    from triage.app import Daemon, Role
+
+    names = [name.strip() for name in role.split(",") if name.strip()]
+    unknown = [name for name in names if name not in list(Role)]
+    if unknown or not names:
+        raise UsageError(f"--role: give one or more of {', '.join(Role)}; it is {role!r}")
+    Daemon(settings_of(context), frozenset(Role(name) for name in names)).run()

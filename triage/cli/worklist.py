@@ -1,0 +1,237 @@
+"""The reader's commands: worklist, show, claim, release, read, rescore."""
+
+import dataclasses
+import getpass
+import time
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from triage.cli.output import JsonOption, print_json, print_table, settings_of
+from triage.core.detail import StudyDetail
+from triage.core.worklist import WorklistRow
+from triage.errors import UsageError
+from triage.store import queries, reading, schema, scoring
+from triage.store.database import Database
+
+STUDY = Annotated[str, typer.Argument(help="A Study Instance UID or an accession number.")]
+BY = Annotated[str, typer.Option(help="The reader; by default the operating system's user.")]
+
+WATCH_EVERY = 1.0  # seconds
+
+
+class Finding(StrEnum):
+    """The reader's own finding."""
+
+    NORMAL = "normal"
+    ABNORMAL = "abnormal"
+
+
+def open_database(context: typer.Context) -> Database:
+    """Open the database that the settings name; its schema must be this version's."""
+    database = Database(settings_of(context).database.url)
+    schema.require_latest(database)
+    return database
+
+
+def worklist(
+    context: typer.Context,
+    json: JsonOption = False,
+    watch: Annotated[bool, typer.Option(help="Print it again at each change.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="The first N studies.")] = None,
+) -> None:
+    """Show the reading worklist, in reading order."""
+    database = open_database(context)
+    rows = queries.worklist(database, limit)
+    _print_worklist(rows, json=json, one_line=watch)
+    while watch:
+        time.sleep(WATCH_EVERY)
+        before, rows = rows, queries.worklist(database, limit)
+        if [_timeless(row) for row in rows] != [_timeless(row) for row in before]:
+            _print_worklist(rows, json=json, one_line=True)
+
+
+def show(context: typer.Context, study: STUDY, json: JsonOption = False) -> None:
+    """Show why a study stands where it stands: views, groups, history."""
+    database = open_database(context)
+    detail = queries.show_study(database, queries.find_study(database, study), datetime.now(UTC))
+    if json:
+        print_json(study_document(detail))
+    else:
+        _print_study(detail)
+
+
+def claim(context: typer.Context, study: STUDY, by: BY = "") -> None:
+    """Claim a study for reading; it stays in its place."""
+    database = open_database(context)
+    reader = _reader(by)
+    reading.claim(database, queries.find_study(database, study), reader, datetime.now(UTC))
+    typer.echo(f"{study} is claimed by {reader}", err=True)
+
+
+def release(context: typer.Context, study: STUDY, by: BY = "") -> None:
+    """Give up a claim."""
+    database = open_database(context)
+    reading.release(database, queries.find_study(database, study), _reader(by), datetime.now(UTC))
+    typer.echo(f"{study} is released", err=True)
+
+
+def read(
+    context: typer.Context,
+    study: STUDY,
+    by: BY = "",
+    finding: Annotated[Finding | None, typer.Option(help="Your own finding.")] = None,
+) -> None:
+    """Mark a study as read; it leaves the worklist."""
+    database = open_database(context)
+    found = queries.find_study(database, study)
+    reading.mark_read(database, found, _reader(by), finding, datetime.now(UTC))
+    typer.echo(f"{study} is read", err=True)
+
+
+def rescore(
+    context: typer.Context,
+    study: Annotated[str | None, typer.Argument(help="A UID or an accession number.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every study.")] = False,
+) -> None:
+    """Score a study again; its former score stays until the new one is there."""
+    if (study is None) == (not all_):
+        raise UsageError("give a STUDY or --all")
+    database = open_database(context)
+    if study is not None:
+        found = [queries.find_study(database, study)]
+    else:
+        found = queries.all_study_ids(database)
+    for start in range(0, len(found), 100):  # a transaction each, so that none holds up receiving
+        scoring.rescore_studies(
+            database, found[start : start + 100], datetime.now(UTC), _reader("")
+        )
+    typer.echo(f"{len(found)} studies wait for their new score", err=True)
+
+
+def study_document(detail: StudyDetail) -> dict[str, Any]:
+    """Return the JSON document of `triage show`: the worklist's columns and what is under them."""
+    return {
+        **dataclasses.asdict(detail.row),
+        "reading_state": detail.reading_state,
+        "finding": detail.finding,
+        "groups": [dataclasses.asdict(group) for group in detail.groups],
+        "instances": [dataclasses.asdict(instance) for instance in detail.instances],
+        "history": [dataclasses.asdict(line) for line in detail.history],
+    }
+
+
+def _reader(by: str) -> str:
+    return by.strip() or getpass.getuser()
+
+
+def _timeless(row: WorklistRow) -> WorklistRow:
+    """Leave out what changes by itself."""
+    return dataclasses.replace(row, waiting_seconds=0.0)
+
+
+def _print_worklist(rows: list[WorklistRow], *, json: bool, one_line: bool) -> None:
+    if json:
+        print_json([dataclasses.asdict(row) for row in rows], one_line=one_line)
+        return
+    print_table(
+        ["#", "priority", "label", "probability", "type", "views", "status", "accession",
+         "patient", "waiting", "claimed by", "reason"],
+        [
+            [
+                str(row.position),
+                f"{row.priority}{' overdue' if row.overdue else ''}",
+                row.label or "-",
+                probability_text(row),
+                row.study_type or "-",
+                f"{row.views_scored}/{row.views}",
+                row.status,
+                row.accession_number or row.study_instance_uid,
+                row.patient_name or row.patient_id or "-",
+                duration(row.waiting_seconds),
+                row.claimed_by or "",
+                row.reason or "",
+            ]
+            for row in rows
+        ],
+    )  # fmt: skip
+    if not rows:
+        typer.echo("the worklist is empty")
+
+
+def probability_text(row: WorklistRow) -> str:
+    """Write a probability as people read it; a provisional one is marked."""
+    if row.probability is None:
+        return "-"
+    return f"{row.probability:.3f}{' ?' if row.provisional else ''}"
+
+
+def duration(seconds: float) -> str:
+    """Write a wait as 59 s, 3 min 20 s or 5 h 07 min."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def _print_study(detail: StudyDetail) -> None:
+    row = detail.row
+    place = f"position {row.position}" if row.position else "off the worklist"
+    lines = {
+        "study": row.study_instance_uid,
+        "accession number": row.accession_number or "-",
+        "patient": f"{row.patient_name or '-'} ({row.patient_id or '-'})",
+        "description": row.study_description or "-",
+        "place": f"{place}, {row.priority}{', overdue' if row.overdue else ''}",
+        "status": f"{row.status}, {detail.reading_state}"
+        + (f" by {row.claimed_by}" if row.claimed_by else ""),
+        "preliminary": f"{row.label or 'not scored'} {probability_text(row)} {row.study_type or ''}",
+        "model": row.model or "-",
+        "reason": row.reason or "-",
+        "finding": detail.finding or "-",
+    }
+    console = Console(soft_wrap=True, markup=False, highlight=False)
+    for name, value in lines.items():
+        console.print(f"{name:>17}  {value}")
+    print_table(
+        ["group", "probability", "threshold", "views", ""],
+        [
+            [
+                group.group,
+                f"{group.probability:.3f}",
+                f"{group.threshold:.3f}",
+                str(group.views),
+                "decides" if group.deciding else "",
+            ]
+            for group in detail.groups
+        ],
+        title="\ngroups",
+    )
+    print_table(
+        ["SOP instance", "frame", "state", "probability", "group", "reason"],
+        [
+            [
+                entry.sop_instance_uid,
+                str(entry.frame or "-"),
+                entry.state,
+                "-" if entry.probability is None else f"{entry.probability:.3f}",
+                entry.group or "-",
+                entry.reason or "",
+            ]
+            for entry in detail.instances
+        ],
+        title="\nviews and other instances",
+    )
+    print_table(
+        ["at (UTC)", "what", "detail", "by"],
+        [
+            [f"{line.at:%Y-%m-%d %H:%M:%S}", line.kind, line.detail or "", line.actor or ""]
+            for line in detail.history
+        ],
+        title="\nhistory",
+    )

@@ -1,0 +1,175 @@
+"""What the header of an object says, read without touching its pixels."""
+
+import hashlib
+import re
+import unicodedata
+import zlib
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
+from pydicom.tag import Tag
+from pydicom.uid import UID
+
+from triage.core.selection import ObjectKind
+from triage.core.study import Side
+from triage.dicom.sopclasses import kind_of, name_of
+from triage.errors import BadInstance
+
+MAX_TEXT = 1024  # characters of a text that we keep; DICOM's own limits are shorter
+_PIXELS = (Tag(0x7FE0, 0x0008), Tag(0x7FE0, 0x0009), Tag(0x7FE0, 0x0010))
+_MAX_HEADER = 64 * 2**20  # bytes of a deflated data set that are inflated for its header
+_KEYWORDS = [
+    "SpecificCharacterSet",
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "AccessionNumber",
+    "PatientID",
+    "PatientName",
+    "StudyDescription",
+    "Modality",
+    "BodyPartExamined",
+    "ImageLaterality",
+    "Laterality",
+    "NumberOfFrames",
+    "Rows",
+]
+# PS3.5 9.1 allows digits and dots. Peers that put letters into UIDs exist and
+# mean it; what would break a log line or a query is refused.
+_UID = re.compile(r"[!-~]{1,64}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """The facts that grouping, selection and the worklist need."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    transfer_syntax_uid: str
+    kind: ObjectKind
+    sop_class_name: str
+    accession_number: str
+    patient_id: str
+    patient_name: str
+    study_description: str
+    modality: str
+    body_part: str
+    side: Side
+    frames: int  # of pixels; 0 where there are none
+    pixel_digest: str = ""  # SHA-256 of the encoded pixel data; "" where there is none
+
+
+def read_header(data: bytes, *, transfer_syntax_uid: str) -> Header:
+    """Read the header of an encoded data set, without preamble and file meta information.
+
+    Raises BadInstance when it is unreadable or lacks an identifier.
+    """
+    syntax = UID(transfer_syntax_uid)
+    try:
+        # Of a deflated data set the pixels stay deflated: the header lies in front.
+        plain = _inflate(data) if syntax.is_deflated else data
+        stream = BytesIO(plain)
+        dataset = read_dataset(
+            stream,
+            is_implicit_VR=syntax.is_implicit_VR,
+            is_little_endian=syntax.is_little_endian,
+            stop_when=lambda tag, _vr, _length: tag in _PIXELS,
+            specific_tags=[Tag(keyword) for keyword in _KEYWORDS],
+        )
+        pixels = memoryview(plain)[stream.tell() :]
+        header = _header(dataset, transfer_syntax_uid, has_pixels=bool(pixels))
+    except BadInstance:
+        raise
+    except Exception as error:  # a hostile data set raises anything, from anywhere in pydicom
+        raise BadInstance(f"the data set cannot be read ({type(error).__name__})") from error
+    if not header.frames:
+        return header
+    return replace(
+        header, pixel_digest=hashlib.sha256(data if syntax.is_deflated else pixels).hexdigest()
+    )
+
+
+def read_file_header(path: Path) -> Header:
+    """Read the header of a PS3.10 file; its ``pixel_digest`` stays empty.
+
+    Raises BadInstance, and OSError for the file itself.
+    """
+    with path.open("rb") as file:
+        try:
+            dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_KEYWORDS)
+            syntax = str(dataset.file_meta.TransferSyntaxUID)
+            return _header(dataset, syntax, has_pixels="Rows" in dataset)
+        except BadInstance as error:
+            raise BadInstance(f"{path}: {error}") from error
+        except Exception as error:
+            raise BadInstance(f"{path} is not a DICOM file that can be read") from error
+
+
+def _inflate(data: bytes) -> bytes:
+    return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, _MAX_HEADER)
+
+
+def _header(dataset: Dataset, transfer_syntax_uid: str, *, has_pixels: bool) -> Header:
+    sop_class_uid = _uid(dataset, "SOPClassUID")
+    return Header(
+        sop_class_uid=sop_class_uid,
+        sop_instance_uid=_uid(dataset, "SOPInstanceUID"),
+        study_instance_uid=_uid(dataset, "StudyInstanceUID"),
+        # A missing series hides nothing: the study is what counts.
+        series_instance_uid=_text(dataset, "SeriesInstanceUID"),
+        transfer_syntax_uid=transfer_syntax_uid,
+        kind=kind_of(sop_class_uid),
+        sop_class_name=name_of(sop_class_uid),
+        accession_number=_text(dataset, "AccessionNumber"),
+        patient_id=_text(dataset, "PatientID"),
+        patient_name=_text(dataset, "PatientName"),
+        study_description=_text(dataset, "StudyDescription"),
+        modality=_text(dataset, "Modality"),
+        body_part=_text(dataset, "BodyPartExamined"),
+        side=_side(dataset),
+        frames=_frames(dataset) if has_pixels and "Rows" in dataset else 0,
+    )
+
+
+def _uid(dataset: Dataset, keyword: str) -> str:
+    value = _text(dataset, keyword)
+    if not _UID.fullmatch(value):
+        raise BadInstance(f"{keyword} is missing" if not value else f"{keyword} is not a UID")
+    return value
+
+
+def _text(dataset: Dataset, keyword: str) -> str:
+    """Return an attribute as clean text, "" where it is missing or unreadable.
+
+    A damaged text of no importance to the order must not lose us the image.
+    """
+    try:
+        value = dataset.get(keyword)
+        text = "" if value is None else str(value)
+    except Exception:
+        return ""
+    # Control characters break logs, and NUL and lone surrogates the database.
+    kept = (c for c in text if unicodedata.category(c) not in ("Cc", "Cs", "Co", "Cn"))
+    return "".join(kept).strip()[:MAX_TEXT]
+
+
+def _side(dataset: Dataset) -> Side:
+    """Image Laterality (0020,0062), else Laterality (0020,0060); PS3.3 C.7.3.1, C.8.11.2."""
+    for keyword in ("ImageLaterality", "Laterality"):
+        value = _text(dataset, keyword).upper()
+        if value in (Side.LEFT, Side.RIGHT):
+            return Side(value)
+    return Side.UNKNOWN
+
+
+def _frames(dataset: Dataset) -> int:
+    """Number of Frames (0028,0008); an absurd one counts as one frame."""
+    text = _text(dataset, "NumberOfFrames")
+    return int(text) if text.isascii() and text.isdigit() and int(text) > 0 else 1

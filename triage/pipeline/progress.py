@@ -1,0 +1,24 @@
+"""The ticks: studies complete, waits grow too long."""
+
+from datetime import UTC, datetime
+
+from triage import logs
+from triage.core.study import Patience
+from triage.settings import Settings
+from triage.store.database import Database
+from triage.store.progress import complete_studies, mark_overdue
+
+log = logs.get(__name__)
+
+
+def complete_due(database: Database, settings: Settings) -> None:
+    """Complete the studies that have stopped growing. Raises DatabaseUnavailable."""
+    patience = Patience(quiet=settings.study.quiet, limit=settings.study.limit)
+    for uid, status in complete_studies(database, datetime.now(UTC), patience):
+        log.info("study_complete", study_instance_uid=uid, status=status)
+
+
+def mark_waiting(database: Database, settings: Settings) -> None:
+    """Bring the studies that wait too long to the top. Raises DatabaseUnavailable."""
+    for uid in mark_overdue(database, datetime.now(UTC), settings.worklist.max_wait):
+        log.info("study_overdue_changed", study_instance_uid=uid)

@@ -1,0 +1,102 @@
+"""From an arrival to a durable file and a row: what C-STORE's success promises."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Literal
+
+from triage import logs
+from triage.core.selection import select
+from triage.core.study import Instance
+from triage.dicom.header import Header, read_header
+from triage.dicom.scp import Arrival
+from triage.errors import WrongSopClass
+from triage.store.database import Database
+from triage.store.intake import Outcome, file_instance
+from triage.store.spool import Spool
+
+log = logs.get(__name__)
+
+
+class Intake:
+    """Keeps what arrives, and wakes the scorer when there is something for it."""
+
+    def __init__(
+        self,
+        database: Database,
+        spool: Spool,
+        *,
+        unknown_part: Literal["skip", "score"],
+        wake: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._spool = spool
+        self._score_unknown_part = unknown_part == "score"
+        self._wake = wake
+
+    def keep(self, arrival: Arrival) -> None:
+        """Return when bytes and row survive a power cut.
+
+        The bytes go first: a row without its file would be a lost image, a file
+        without its row is only an object that the sender brings again.
+
+        Raises BadInstance, SpoolUnavailable or DatabaseUnavailable.
+        """
+        header = read_header(arrival.data, transfer_syntax_uid=arrival.transfer_syntax_uid)
+        _check_identity(header, arrival)
+        digest = hashlib.sha256(arrival.transfer_syntax_uid.encode() + b"\0")
+        digest.update(arrival.data)
+        name = digest.hexdigest()
+        size = self._spool.keep(name, (arrival.preamble, arrival.data))
+        instance = self._instance(header, arrival, name, size)
+        filed = file_instance(self._database, instance, datetime.now(UTC))
+        if filed.outcome is not Outcome.DUPLICATE and instance.frames:
+            self._wake()
+        log.info(
+            "instance_stored",
+            outcome=filed.outcome,
+            reopened=filed.reopened,
+            study_instance_uid=header.study_instance_uid,
+            sop_instance_uid=header.sop_instance_uid,
+            accession_number=header.accession_number,
+            size=size,
+            not_scored=instance.reason,
+        )
+
+    def _instance(self, header: Header, arrival: Arrival, digest: str, size: int) -> Instance:
+        selection = select(
+            header.kind,
+            header.sop_class_name,
+            header.body_part,
+            header.frames,
+            score_unknown_part=self._score_unknown_part,
+        )
+        return Instance(
+            sop_instance_uid=header.sop_instance_uid,
+            sop_class_uid=header.sop_class_uid,
+            transfer_syntax_uid=header.transfer_syntax_uid,
+            series_instance_uid=header.series_instance_uid,
+            study_instance_uid=header.study_instance_uid,
+            accession_number=header.accession_number,
+            patient_id=header.patient_id,
+            patient_name=header.patient_name,
+            study_description=header.study_description,
+            modality=header.modality,
+            body_part=header.body_part,
+            study_type=selection.study_type,
+            side=header.side,
+            frames=selection.frames,
+            reason=selection.reason,
+            pixel_digest=header.pixel_digest,
+            digest=digest,
+            size=size,
+            calling_ae_title=arrival.calling_ae_title,
+        )
+
+
+def _check_identity(header: Header, arrival: Arrival) -> None:
+    """The request and its data set must speak of the same instance (PS3.4 B.2.3, A9xx)."""
+    if header.sop_class_uid != arrival.sop_class_uid:
+        raise WrongSopClass(f"the data set's SOP class is {header.sop_class_uid}")
+    if header.sop_instance_uid != arrival.sop_instance_uid:
+        raise WrongSopClass("SOP Instance UID differs from the request's")

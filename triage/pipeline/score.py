@@ -1,0 +1,278 @@
+"""The scoring process: views out of the queue, probabilities into it.
+
+It is a process of its own because decoding and the network keep a core busy,
+and because a damaged image may take the process down that decodes it; the
+receiver must feel neither. It talks with its parent over a socket: a byte from
+the parent says that there may be work, a line to the parent says how it is
+(`ScorerState`), and the end of the connection means that the parent is gone.
+"""
+
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from triage import logs
+from triage.core.reasons import Code, reason
+from triage.dicom.pixels import read_view
+from triage.errors import DatabaseUnavailable, ModelUnusable, TriageError, ViewUnreadable
+from triage.settings import Settings
+from triage.store.database import Database
+from triage.store.scoring import (
+    Result,
+    Work,
+    explain_pending,
+    free_views_of_dead,
+    hold_views,
+    save_results,
+)
+from triage.store.spool import Spool
+
+if TYPE_CHECKING:
+    from triage.model.preprocess import Prepared
+    from triage.model.scorer import Scorer
+
+log = logs.get(__name__)
+
+POLL = 1.0  # seconds between looks at the queue when nobody wakes us; another daemon may feed it
+MODEL_POLL = 5.0  # seconds between looks for a model while there is none
+BATCH = 16  # views that are taken at once: two of the network's batches
+
+
+class ScorerState(StrEnum):
+    """How the scorer is. Whatever it is, the receiver serves."""
+
+    LOADING = "loading"
+    READY = "ready"
+    NO_MODEL = "no model"
+    RESTARTING = "restarting"
+    OFF = "off"  # this daemon has not the role
+
+
+class Orphaned(Exception):
+    """The parent is gone."""
+
+
+class Channel:
+    """The scorer's end of the connection to its parent."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        connection.setblocking(False)
+
+    def tell(self, state: ScorerState) -> None:
+        """Report the state; said at every turn, it is the heartbeat too."""
+        try:
+            self._connection.send(f"{state}\n".encode())
+        except BlockingIOError:  # the parent is busy and has our word in its buffer
+            return
+        except OSError as error:
+            raise Orphaned from error
+
+    def wait(self, seconds: float) -> None:
+        """Sleep until the parent wakes us or *seconds* are over. Raises Orphaned."""
+        readable, _, _ = select.select([self._connection], [], [], seconds)
+        if readable and not self._connection.recv(65536):
+            raise Orphaned
+
+
+def holder(pid: int) -> str:
+    """Name the scoring process *pid* of this machine, as the queue knows it."""
+    return f"{socket.gethostname()}:{pid}"
+
+
+def is_dead(name: str) -> bool:
+    """Say whether a holder was a process of this machine that no longer runs."""
+    host, _, pid = name.rpartition(":")
+    if host != socket.gethostname():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def score_batch(
+    scorer: "Scorer", spool: Spool, work: Sequence[Work], decoders: ThreadPoolExecutor
+) -> list[Result]:
+    """Decode, prepare and score the views; each comes back with a probability or a reason."""
+
+    def prepare(item: Work) -> "Prepared | Result":
+        if item.study_type is not None and item.study_type not in scorer.card.accepted:
+            sentence = f"the model {scorer.card.identity} does not accept {item.study_type}"
+            why = reason(Code.NOT_ACCEPTED_BY_MODEL, sentence)
+            return Result(work=item, reason=why, final=True)
+        try:
+            return scorer.prepare(read_view(spool.path(item.digest), item.frame))
+        except ViewUnreadable as error:
+            final = error.code in (Code.TOO_LARGE, Code.NOT_AN_IMAGE)
+            return Result(work=item, reason=reason(error.code, str(error)), final=final)
+
+    prepared = list(decoders.map(prepare, work))
+    failures = [item for item in prepared if isinstance(item, Result)]
+    pairs = [(w, p) for w, p in zip(work, prepared, strict=True) if not isinstance(p, Result)]
+    if not pairs:
+        return failures
+    try:
+        probabilities = scorer.score([image for _, image in pairs])
+    except (ModelUnusable, RuntimeError) as error:  # torch: out of memory, a lost device
+        log.error("scoring_failed", reason=str(error), views=len(pairs))
+        why = reason(Code.SCORING_FAILED, "the network failed on this view; see the log")
+        return failures + [Result(work=item, reason=why) for item, _ in pairs]
+    return failures + [
+        Result(
+            work=item,
+            probability=probability,
+            threshold=scorer.threshold(item.study_type),
+            model=scorer.card.identity,
+        )
+        for (item, _), probability in zip(pairs, probabilities, strict=True)
+    ]
+
+
+class ScoringProcess:
+    """The loop of the process, from a missing model to a drained queue."""
+
+    def __init__(self, settings: Settings, channel: Channel) -> None:
+        self._settings = settings
+        self._channel = channel
+        self._database = Database(settings.database.url)
+        self._spool = Spool(settings.spool.directory, settings.spool.min_free)
+        self._name = holder(os.getpid())
+        self._decoders = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="decode")
+
+    def run(self) -> None:
+        """Serve until the parent is gone."""
+        self._free_what_dead_ones_held()
+        scorer = self._load()
+        log.info(
+            "scorer_ready",
+            model=scorer.card.identity,
+            device=scorer.device,
+            precision=scorer.precision,
+            threads=scorer.threads,
+        )
+        while True:
+            self._channel.tell(ScorerState.READY)
+            try:
+                busy = self._turn(scorer)
+            except DatabaseUnavailable as error:
+                log.warning("database_unavailable", reason=str(error))
+                busy = False
+            self._channel.wait(0 if busy else POLL)
+
+    def _turn(self, scorer: "Scorer") -> bool:
+        """Score one batch; say whether there was any."""
+        work = hold_views(self._database, self._name, BATCH, datetime.now(UTC))
+        if not work:
+            return False
+        started = time.perf_counter()
+        results = score_batch(scorer, self._spool, work, self._decoders)
+        self._save(results)
+        log.info(
+            "views_scored",
+            scored=sum(result.probability is not None for result in results),
+            failed=[
+                {"sop_instance_uid": r.work.sop_instance_uid, "reason": r.reason}
+                for r in results
+                if r.probability is None
+            ],
+            studies=sorted({item.study_instance_uid for item in work}),
+            seconds=round(time.perf_counter() - started, 4),
+        )
+        return True
+
+    def _save(self, results: list[Result]) -> None:
+        """Store the results; a database that is away costs a wait, not the work."""
+        while True:
+            try:
+                for uid, status in save_results(
+                    self._database, self._name, results, datetime.now(UTC)
+                ):
+                    log.info("study_assessed", study_instance_uid=uid, status=status)
+            except DatabaseUnavailable as error:
+                log.warning("database_unavailable", reason=str(error))
+                self._channel.tell(ScorerState.READY)
+                self._channel.wait(POLL)
+            else:
+                return
+
+    def _load(self) -> "Scorer":
+        """Load the model, waiting for one to appear as long as there is none."""
+        seen: object = None
+        told = ""
+        while True:
+            present = _fingerprint(self._settings.model.path)
+            if present != seen or seen is None:
+                seen = present
+                self._channel.tell(ScorerState.LOADING)
+                try:
+                    # torch takes seconds to import; a daemon without a model never pays them.
+                    return _open(self._settings)
+                except TriageError as error:
+                    if str(error) != told:
+                        told = str(error)
+                        log.error("no_model", reason=told)
+            self._channel.tell(ScorerState.NO_MODEL)
+            self._explain(reason(Code.NO_MODEL, told))
+            self._channel.wait(MODEL_POLL)
+
+    def _explain(self, why: str) -> None:
+        try:
+            while explain_pending(self._database, why, datetime.now(UTC)):
+                self._channel.tell(ScorerState.NO_MODEL)
+        except DatabaseUnavailable as error:
+            log.warning("database_unavailable", reason=str(error))
+
+    def _free_what_dead_ones_held(self) -> None:
+        try:
+            free_views_of_dead(self._database, is_dead, datetime.now(UTC), blame=False)
+        except DatabaseUnavailable as error:  # their time runs out by itself
+            log.warning("database_unavailable", reason=str(error))
+
+
+def _fingerprint(path: str) -> object:
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return "absent"
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _open(settings: Settings) -> "Scorer":
+    from triage.model.card import read_card
+    from triage.model.scorer import open_scorer
+
+    if settings.model.path:
+        read_card(Path(settings.model.path))
+    return open_scorer(settings.model)
+
+
+def main() -> None:
+    """Run as ``python -m triage.pipeline.score FD``: FD is the connection to the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when we end
+    connection = socket.socket(fileno=int(sys.argv[1]))
+    first, _, _ = connection.makefile("rb").readline().partition(b"\n")
+    request = json.loads(first)
+    logs.configure(level=request["log_level"])
+    settings = Settings.model_validate(request["settings"])
+    try:
+        ScoringProcess(settings, Channel(connection)).run()
+    except Orphaned:
+        return
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""The daemon of the trial: `triage serve` beside us, on a folder and free loopback ports."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from triage import settings
+from triage.errors import TriageError
+
+HOST = "127.0.0.1"
+QUIET = 2  # seconds of silence that complete a study here
+START_WAIT = 120.0  # seconds for the daemon to accept associations
+STOP_WAIT = 20.0  # seconds from SIGTERM to SIGKILL
+LOOK_EVERY = 0.1  # seconds
+LAST_LINES = 12  # of the daemon's log, shown when it dies
+
+
+class DaemonError(TriageError):
+    """The daemon did not start, or ended before it was told to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Daemon:
+    """A running `triage serve` and where it keeps its things."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes]
+
+    @property
+    def config(self) -> Path:
+        """Its settings file."""
+        return self.folder / "triage.toml"
+
+    @property
+    def database(self) -> Path:
+        """Its SQLite file."""
+        return self.folder / "triage.db"
+
+    @property
+    def spool(self) -> Path:
+        """The folder of the received objects."""
+        return self.folder / "spool"
+
+    @property
+    def log(self) -> Path:
+        """Its standard error, one JSON document a line."""
+        return self.folder / "daemon.log"
+
+    def check_alive(self) -> None:
+        """Raise DaemonError with the end of its log, if the daemon has ended."""
+        code = self.process.poll()
+        if code is not None:
+            raise DaemonError(
+                f"the daemon ended with exit code {code}; its last words:\n{_tail(self)}"
+            )
+
+
+@contextmanager
+def running(folder: Path, model: Path | None, *, keep: bool) -> Iterator[Daemon]:
+    """Run `triage serve` on *folder*; it is stopped on leaving, unless kept and all went well."""
+    config = folder / "triage.toml"
+    values = _values(folder, model)
+    config.write_text(_toml(values), "utf-8")
+    with (folder / "daemon.log").open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603  our own program, with our own file
+            [sys.executable, "-m", "triage", "--config", str(config), "serve"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=_environment(values),
+            # Ctrl-C is ours to handle, and a kept daemon outlives the terminal.
+            start_new_session=True,
+        )
+    daemon = Daemon(folder=folder, port=values["dicom"]["port"], process=process)
+    try:
+        _await_ready(daemon)
+        yield daemon
+    except BaseException:
+        keep = False
+        raise
+    finally:
+        if not keep:
+            _stop(process)
+
+
+def _values(folder: Path, model: Path | None) -> dict[str, dict[str, Any]]:
+    """The settings of the trial, by section; absolute paths, so any directory will do."""
+    values: dict[str, dict[str, Any]] = {
+        "database": {"url": f"sqlite:///{folder / 'triage.db'}", "auto_upgrade": True},
+        "spool": {"directory": str(folder / "spool"), "min_free": 0},
+        "dicom": {"host": HOST, "port": _free_port(), "ae_title": "TRIAGE", "allow": []},
+        "study": {"quiet": QUIET},
+        "model": {"path": "" if model is None else str(model.resolve())},
+    }
+    if "web" in settings.Settings.model_fields:
+        values["web"] = {"host": HOST, "port": _free_port()}
+    return values
+
+
+def _toml(values: dict[str, dict[str, Any]]) -> str:
+    """Write *values* as TOML, whose strings, numbers and booleans are JSON's."""
+    lines = ["# Written by `triage quickstart`."]
+    for section, keys in values.items():
+        lines += ["", f"[{section}]"]
+        lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in keys.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _environment(values: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """The environment without what would override the trial's settings."""
+    ours = {
+        f"{settings.PREFIX}{section}__{key}".upper()
+        for section in values
+        for key in values[section]
+    }
+    whole = {f"{settings.PREFIX}{section}".upper() for section in values}
+    return {name: value for name, value in os.environ.items() if name.upper() not in ours | whole}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _await_ready(daemon: Daemon) -> None:
+    """Wait for the event `ready` in the daemon's log; raises DaemonError."""
+    deadline = time.monotonic() + START_WAIT
+    while time.monotonic() < deadline:
+        if any(event.get("event") == "ready" for event in _events(daemon.log)):
+            return
+        daemon.check_alive()
+        time.sleep(LOOK_EVERY)
+    raise DaemonError(f"the daemon accepted nothing within {START_WAIT:.0f} s\n{_tail(daemon)}")
+
+
+def _events(log: Path) -> Iterator[dict[str, Any]]:
+    for line in log.read_text("utf-8", "replace").splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:  # not one of ours, or not written to its end yet
+            continue
+        if isinstance(event, dict):
+            yield event
+
+
+def _tail(daemon: Daemon) -> str:
+    lines = daemon.log.read_text("utf-8", "replace").splitlines()[-LAST_LINES:]
+    return "\n".join(f"  {line}" for line in lines) or "  (it said nothing)"
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask the daemon to end, then insist, with everything that it has started."""
+    process.terminate()
+    try:
+        process.wait(STOP_WAIT)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

@@ -1,0 +1,118 @@
+"""The connection to SQLite or PostgreSQL, and what a transaction promises.
+
+A committed transaction survives a power cut: SQLite runs with a write-ahead log
+and synchronous=FULL, PostgreSQL as its administrator configured it.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from triage.errors import ConfigurationError, DatabaseUnavailable
+
+LOCK_WAIT = 30  # seconds that a SQLite connection waits for another writer
+CONNECT_WAIT = 5  # seconds to reach PostgreSQL
+THREADS = 80  # connections at most: one an association, and the daemon's own
+
+
+class Database:
+    """One database, shared by the threads of a process."""
+
+    def __init__(self, url: str) -> None:
+        """Prepare the connection; nothing is opened yet.
+
+        Raises ConfigurationError when the driver for PostgreSQL is not installed.
+        """
+        self.url = url
+        self.is_sqlite = url.startswith("sqlite")
+        # SQLite lets waiting writers race, so that one can starve; ours queue here first.
+        self._turn = threading.Lock()
+        try:
+            self._engine = _sqlite(url) if self.is_sqlite else _postgresql(url)
+        except ImportError as error:
+            raise ConfigurationError(
+                "database.url: PostgreSQL needs its driver; run pip install 'triage[postgres]'"
+            ) from error
+        except SQLAlchemyError as error:
+            raise ConfigurationError(f"database.url: {error}") from error
+
+    @property
+    def name(self) -> str:
+        """The URL without its password."""
+        return make_url(self.url).render_as_string(hide_password=True)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Read from one consistent state."""
+        with self._translated(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Change the database; on leaving, the change is durable or none of it happened.
+
+        Raises DatabaseUnavailable.
+        """
+        with self._translated():
+            if not self.is_sqlite:
+                with self._engine.begin() as connection:
+                    yield connection
+                return
+            with self._turn, self._engine.connect() as plain:
+                connection = plain.execution_options(writes=True)
+                with connection.begin():
+                    yield connection
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            first_line = str(error.orig).strip().partition("\n")[0]
+            raise DatabaseUnavailable(f"{self.name}: {first_line}") from error
+        except SQLAlchemyError as error:
+            raise DatabaseUnavailable(f"{self.name}: {error}") from error
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def _sqlite(url: str) -> Engine:
+    database = make_url(url).database or ""
+    engine = create_engine(
+        url, connect_args={"timeout": LOCK_WAIT}, pool_size=8, max_overflow=THREADS
+    )
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves, below
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # A writer takes the lock at once: a reader that turns writer half-way
+        # cannot wait for another one and fails instead.
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    folder = Path(database).absolute().parent
+    if not folder.is_dir():
+        raise ConfigurationError(f"database.url: the folder {folder} does not exist; create it")
+    return engine
+
+
+def _postgresql(url: str) -> Engine:
+    return create_engine(
+        url,
+        pool_size=4,
+        max_overflow=THREADS,
+        pool_pre_ping=True,  # a server that was restarted is noticed before the work, not in it
+        connect_args={"connect_timeout": CONNECT_WAIT, "application_name": "triage"},
+    )

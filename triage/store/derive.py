@@ -1,0 +1,154 @@
+"""Keeps a study's row equal to what its views say."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select, update
+
+from triage.core.assessment import Assessment, assess
+from triage.core.reasons import Code, reason
+from triage.core.study import (
+    InstanceState,
+    Side,
+    StudyStatus,
+    View,
+    ViewState,
+)
+from triage.core.studytype import StudyType
+from triage.core.worklist import place
+from triage.store.tables import history, instance, study, view
+
+# A study always has instances; if none of them counts, they came again elsewhere.
+MOVED = reason(Code.INSTANCE_REPLACED, "its images were sent again as part of another study")
+
+
+def record(
+    connection: Connection,
+    study_id: int,
+    now: datetime,
+    kind: str,
+    detail: str | None = None,
+    actor: str | None = None,
+) -> None:
+    """Add a line to the study's history."""
+    connection.execute(
+        insert(history).values(study_id=study_id, at=now, kind=kind, detail=detail, actor=actor)
+    )
+
+
+def lock_studies(connection: Connection, study_ids: Iterable[int]) -> None:
+    """Take the studies' rows for this transaction.
+
+    Always in the order of their ids: two transactions that lock the same
+    studies in different orders would wait for each other for ever.
+    """
+    ids = sorted(set(study_ids))
+    connection.execute(
+        select(study.c.id).where(study.c.id.in_(ids)).order_by(study.c.id).with_for_update()
+    )
+
+
+def views_of(connection: Connection, study_id: int) -> list[View]:
+    """Return the views that count: those of instances that were not replaced."""
+    rows = connection.execute(
+        select(
+            instance.c.study_type,
+            instance.c.side,
+            view.c.state,
+            view.c.probability,
+            view.c.threshold,
+            view.c.model,
+            view.c.reason,
+        )
+        .join(instance, view.c.instance_id == instance.c.id)
+        .where(view.c.study_id == study_id, instance.c.state == InstanceState.SCORABLE)
+        .order_by(view.c.id)
+    )
+    return [
+        View(
+            study_type=None if row.study_type is None else StudyType(row.study_type),
+            side=Side(row.side),
+            state=ViewState(row.state),
+            probability=row.probability,
+            threshold=0.5 if row.threshold is None else row.threshold,
+            model=row.model,
+            reason=row.reason,
+        )
+        for row in rows
+    ]
+
+
+def refresh(
+    connection: Connection, study_id: int, now: datetime, *, close: bool = False
+) -> Assessment:
+    """Derive the study's row again; *close* says that it is complete as of now.
+
+    Call it after every change of its instances, views or wait, in the same
+    transaction, with the study locked.
+    """
+    row = connection.execute(select(study).where(study.c.id == study_id)).one()
+    views = views_of(connection, study_id)
+    closed = close or row.completed_at is not None
+    assessment = assess(
+        views,
+        closed=closed,
+        unscorable_reasons=() if views else _unscorable_reasons(connection, study_id),
+        image_after_reading=row.image_after_reading,
+    )
+    score = assessment.score
+    label = score.label if score else None
+    probability = score.probability if score else None
+    where = place(overdue=row.overdue, label=label, probability=probability)
+    connection.execute(
+        update(study)
+        .where(study.c.id == study_id)
+        .values(
+            status=assessment.status,
+            completed_at=(row.completed_at or now) if closed else None,
+            reason=assessment.reason,
+            study_type=score.study_type if score else _first_type(views),
+            side=score.side if score else None,
+            label=label,
+            probability=probability,
+            model=score.model if score else None,
+            views=assessment.views,
+            views_scored=assessment.views_scored,
+            band=where.band,
+            weight=where.weight,
+        )
+    )
+    if assessment.status != row.status:
+        _record_outcome(connection, study_id, now, assessment)
+    return assessment
+
+
+def _first_type(views: list[View]) -> StudyType | None:
+    return next((view.study_type for view in views if view.study_type), None)
+
+
+def _unscorable_reasons(connection: Connection, study_id: int) -> list[str]:
+    rows = connection.execute(
+        select(instance.c.reason)
+        .where(
+            instance.c.study_id == study_id,
+            instance.c.state == InstanceState.UNSCORABLE,
+            instance.c.reason.is_not(None),
+        )
+        .order_by(instance.c.id)
+    )
+    return [row.reason for row in rows] or [MOVED]
+
+
+def _record_outcome(
+    connection: Connection, study_id: int, now: datetime, assessment: Assessment
+) -> None:
+    if assessment.status is StudyStatus.RECEIVING:
+        return
+    detail = assessment.reason
+    if assessment.status is StudyStatus.SCORED and assessment.score is not None:
+        score = assessment.score
+        detail = (
+            f"{score.label} {score.probability:.4f}, "
+            f"{assessment.views_scored} of {assessment.views} views, {score.model}"
+        )
+    record(connection, study_id, now, assessment.status.value, detail)

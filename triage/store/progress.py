@@ -1,0 +1,95 @@
+"""The two things that only time brings about: a study completes, a wait grows too long."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, or_, select, update
+
+from triage.core.completion import is_complete
+from triage.core.study import Growth, Patience, ReadingState, StudyStatus
+from triage.store.database import Database
+from triage.store.derive import lock_studies, record, refresh
+from triage.store.tables import study
+
+BATCH = 200  # studies a transaction, so that no tick holds the database for long
+
+
+def complete_studies(
+    database: Database, now: datetime, patience: Patience
+) -> list[tuple[str, StudyStatus]]:
+    """Complete the studies that are silent or open long enough.
+
+    Returns (Study Instance UID, status) of each.
+    """
+    due = or_(
+        study.c.last_received_at <= now - timedelta(seconds=patience.quiet),
+        study.c.opened_at <= now - timedelta(seconds=patience.limit),
+    )
+    receiving = study.c.status == StudyStatus.RECEIVING
+    ids = _ids(database, receiving & due)
+    if not ids:
+        return []
+    done = []
+    with database.writing() as connection:
+        lock_studies(connection, ids)
+        rows = connection.execute(
+            select(
+                study.c.id,
+                study.c.study_instance_uid,
+                study.c.opened_at,
+                study.c.last_received_at,
+            )
+            .where(study.c.id.in_(ids), receiving)
+            .order_by(study.c.id)
+        ).all()
+        for row in rows:
+            # An image may have come between the look and the lock.
+            growth = Growth(opened_at=row.opened_at, last_received_at=row.last_received_at)
+            if is_complete(growth, now, patience):
+                status = refresh(connection, row.id, now, close=True).status
+                done.append((row.study_instance_uid, status))
+    return done
+
+
+def mark_overdue(database: Database, now: datetime, max_wait: float) -> list[str]:
+    """Bring `overdue` up to date, in both directions; return the UIDs that changed.
+
+    The way back is needed when `worklist.max_wait` was raised or turned off.
+    """
+    waiting = study.c.reading_state != ReadingState.READ
+    if max_wait > 0:
+        limit = now - timedelta(seconds=max_wait)
+        newly = waiting & study.c.overdue.is_(False) & (study.c.waiting_since < limit)
+        no_longer = waiting & study.c.overdue.is_(True) & (study.c.waiting_since >= limit)
+        return _set(database, newly, now, overdue=True) + _set(
+            database, no_longer, now, overdue=False
+        )
+    return _set(database, waiting & study.c.overdue.is_(True), now, overdue=False)
+
+
+def _set(
+    database: Database, which: ColumnElement[bool], now: datetime, *, overdue: bool
+) -> list[str]:
+    ids = _ids(database, which)
+    if not ids:
+        return []
+    with database.writing() as connection:
+        lock_studies(connection, ids)
+        rows = connection.execute(
+            select(study.c.id, study.c.study_instance_uid).where(study.c.id.in_(ids), which)
+        ).all()
+        _mark(connection, [row.id for row in rows], now, overdue=overdue)
+    return [row.study_instance_uid for row in rows]
+
+
+def _mark(connection: Connection, ids: list[int], now: datetime, *, overdue: bool) -> None:
+    connection.execute(update(study).where(study.c.id.in_(ids)).values(overdue=overdue))
+    for study_id in ids:
+        record(connection, study_id, now, "overdue" if overdue else "no_longer_overdue")
+        refresh(connection, study_id, now)
+
+
+def _ids(database: Database, which: ColumnElement[bool]) -> list[int]:
+    """Look without locking: most ticks find nothing."""
+    with database.reading() as connection:
+        rows = connection.execute(select(study.c.id).where(which).limit(BATCH))
+        return [row.id for row in rows]

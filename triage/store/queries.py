@@ -1,0 +1,183 @@
+"""Every question that the readers ask, answered by records of the core."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, select, text
+
+from triage.core.detail import (
+    GroupDetail,
+    HistoryLine,
+    InstanceDetail,
+    StudyDetail,
+    group_name,
+)
+from triage.core.grouping import deciding_group, group_views
+from triage.core.study import InstanceState, Label, ReadingState, StudyStatus
+from triage.core.worklist import PRIORITIES, Band, Priority, WorklistRow
+from triage.errors import AmbiguousStudy, StudyNotFound
+from triage.store.database import Database
+from triage.store.derive import views_of
+from triage.store.tables import Moment, history, instance, study, view
+
+WORKLIST = text("SELECT * FROM worklist ORDER BY position LIMIT :limit").columns(
+    received_at=Moment, completed_at=Moment
+)
+
+
+def worklist(database: Database, limit: int | None = None) -> list[WorklistRow]:
+    """Return the reading worklist in reading order, the first *limit* rows of it."""
+    everything = 2**31 - 1
+    with database.reading() as connection:
+        rows = connection.execute(WORKLIST, {"limit": everything if limit is None else limit})
+        return [
+            WorklistRow(
+                **{
+                    **row,
+                    "priority": Priority(row["priority"]),
+                    "status": StudyStatus(row["status"]),
+                    "label": None if row["label"] is None else Label(row["label"]),
+                    # SQLite has no booleans of its own.
+                    "overdue": bool(row["overdue"]),
+                    "provisional": bool(row["provisional"]),
+                    "waiting_seconds": float(row["waiting_seconds"]),
+                }
+            )
+            for row in rows.mappings()
+        ]
+
+
+def count_on_worklist(database: Database) -> int:
+    """Count the studies that wait for a reader."""
+    with database.reading() as connection:
+        return int(connection.execute(text("SELECT count(*) FROM worklist")).scalar_one())
+
+
+def find_study(database: Database, name: str) -> int:
+    """Find a study by Study Instance UID or accession number; return its row's id.
+
+    Raises StudyNotFound, or AmbiguousStudy when several share the accession number.
+    """
+    with database.reading() as connection:
+        found = connection.execute(
+            select(study.c.id).where(study.c.study_instance_uid == name)
+        ).scalar()
+        if found is not None:
+            return int(found)
+        rows = connection.execute(
+            select(study.c.id, study.c.study_instance_uid)
+            .where(study.c.accession_number == name)
+            .order_by(study.c.received_at)
+        ).all()
+    if not rows:
+        raise StudyNotFound(f"no study has the Study Instance UID or accession number {name!r}")
+    if len(rows) > 1:
+        uids = "\n".join(f"  {row.study_instance_uid}" for row in rows)
+        raise AmbiguousStudy(f"{len(rows)} studies have the accession number {name!r}:\n{uids}")
+    return int(rows[0].id)
+
+
+def all_study_ids(database: Database) -> list[int]:
+    """Return every study, the earliest first."""
+    with database.reading() as connection:
+        return list(connection.execute(select(study.c.id).order_by(study.c.id)).scalars())
+
+
+def digests_of(database: Database, study_id: int) -> list[str]:
+    """Return the names in the spool of the study's instances that count."""
+    with database.reading() as connection:
+        return list(
+            connection.execute(
+                select(instance.c.digest)
+                .where(instance.c.study_id == study_id)
+                .where(instance.c.state != InstanceState.REPLACED)
+                .order_by(instance.c.id)
+            ).scalars()
+        )
+
+
+def show_study(database: Database, study_id: int, now: datetime) -> StudyDetail:
+    """Return the study with its groups, views and history."""
+    with database.reading() as connection:
+        row = connection.execute(select(study).where(study.c.id == study_id)).one()
+        place = connection.execute(
+            text("SELECT position FROM worklist WHERE study_instance_uid = :uid"),
+            {"uid": row.study_instance_uid},
+        ).scalar()
+        views = views_of(connection, study_id)
+        instances = connection.execute(
+            select(instance, view.c.frame, view.c.probability, view.c.id.label("view_id"))
+            .add_columns(view.c.state.label("view_state"), view.c.reason.label("view_reason"))
+            .outerjoin(view, view.c.instance_id == instance.c.id)
+            .where(instance.c.study_id == study_id)
+            .order_by(instance.c.id, view.c.frame)
+        ).all()
+        events = connection.execute(
+            select(history).where(history.c.study_id == study_id).order_by(history.c.id)
+        ).all()
+    groups = group_views(views)
+    decider = deciding_group(groups)
+    return StudyDetail(
+        row=_row(row, place, now),
+        reading_state=row.reading_state,
+        finding=row.finding,
+        groups=[
+            GroupDetail(
+                group=group_name(group.study_type, group.side),
+                study_type=group.study_type,
+                side=group.side or None,
+                probability=group.probability,
+                threshold=group.threshold,
+                views=group.views,
+                deciding=group is decider,
+            )
+            for group in groups
+        ],
+        instances=[_instance(entry) for entry in instances],
+        history=[
+            HistoryLine(at=line.at, kind=line.kind, detail=line.detail, actor=line.actor)
+            for line in events
+        ],
+    )
+
+
+def _instance(entry: Row[*tuple[Any, ...]]) -> InstanceDetail:
+    counts = entry.state == InstanceState.SCORABLE
+    return InstanceDetail(
+        sop_instance_uid=entry.sop_instance_uid,
+        series_instance_uid=entry.series_instance_uid,
+        frame=entry.frame,
+        state=entry.view_state if counts else entry.state,
+        reason=entry.view_reason if counts else entry.reason,
+        probability=entry.probability,
+        group=group_name(entry.study_type, entry.side) if entry.view_id else None,
+    )
+
+
+def _row(row: Row[*tuple[Any, ...]], position: int | None, now: datetime) -> WorklistRow:
+    """Build what the view `worklist` says of a study, which a read study has left."""
+    band = Band(row.band)
+    until = row.read_at if row.reading_state == ReadingState.READ else now
+    return WorklistRow(
+        position=position,
+        priority=PRIORITIES[band],
+        overdue=row.overdue,
+        label=None if row.label is None else Label(row.label),
+        probability=row.probability,
+        provisional=row.status == StudyStatus.RECEIVING,
+        status=StudyStatus(row.status),
+        reason=row.reason,
+        study_type=row.study_type,
+        views=row.views,
+        views_scored=row.views_scored,
+        accession_number=row.accession_number,
+        patient_id=row.patient_id,
+        patient_name=row.patient_name,
+        study_instance_uid=row.study_instance_uid,
+        study_description=row.study_description,
+        received_at=row.received_at,
+        completed_at=row.completed_at,
+        waiting_seconds=(until - row.waiting_since).total_seconds(),
+        claimed_by=row.claimed_by,
+        model=row.model,
+    )

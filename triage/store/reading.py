@@ -1,0 +1,106 @@
+"""The reader's side: claim, release, read."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from triage.core.study import ReadingState
+from triage.errors import StudyClaimed
+from triage.store.database import Database
+from triage.store.derive import lock_studies, record, refresh
+from triage.store.tables import study
+
+
+def claim(database: Database, study_id: int, reader: str, now: datetime) -> None:
+    """Claim the study for *reader*; claiming one's own again changes nothing.
+
+    Raises StudyClaimed, naming the holder, when another reader has it, or when
+    it was read already.
+    """
+    with database.writing() as connection:
+        row = _locked(connection, study_id)
+        if row.reading_state == ReadingState.READ:
+            raise StudyClaimed(
+                f"{row.study_instance_uid} was read by {row.read_by} at {row.read_at:%Y-%m-%d %H:%M} UTC"
+            )
+        if row.reading_state == ReadingState.CLAIMED:
+            if row.claimed_by == reader:
+                return
+            raise StudyClaimed(f"{row.study_instance_uid} is claimed by {row.claimed_by}")
+        _change(
+            connection,
+            study_id,
+            reading_state=ReadingState.CLAIMED,
+            claimed_by=reader,
+            claimed_at=now,
+        )
+        record(connection, study_id, now, "claimed", actor=reader)
+
+
+def release(database: Database, study_id: int, reader: str, now: datetime) -> None:
+    """Give up a claim. An unclaimed study stays as it is.
+
+    Raises StudyClaimed, naming the holder, when another reader has it.
+    """
+    with database.writing() as connection:
+        row = _locked(connection, study_id)
+        if row.reading_state != ReadingState.CLAIMED:
+            return
+        if row.claimed_by != reader:
+            raise StudyClaimed(
+                f"{row.study_instance_uid} is claimed by {row.claimed_by}; "
+                f"to release it for them, add --by {row.claimed_by!r}"
+            )
+        _change(
+            connection,
+            study_id,
+            reading_state=ReadingState.UNREAD,
+            claimed_by=None,
+            claimed_at=None,
+        )
+        record(connection, study_id, now, "released", actor=reader)
+
+
+def mark_read(
+    database: Database, study_id: int, reader: str, finding: str | None, now: datetime
+) -> None:
+    """Take the study off the worklist, with the reader's own *finding* where it was given.
+
+    A claim is not needed. Raises StudyClaimed, naming the holder, when another
+    reader has it.
+    """
+    with database.writing() as connection:
+        row = _locked(connection, study_id)
+        if row.reading_state == ReadingState.CLAIMED and row.claimed_by != reader:
+            raise StudyClaimed(f"{row.study_instance_uid} is claimed by {row.claimed_by}")
+        _change(
+            connection,
+            study_id,
+            reading_state=ReadingState.READ,
+            claimed_by=None,
+            claimed_at=None,
+            read_by=reader,
+            read_at=now,
+            finding=finding,
+            image_after_reading=False,
+        )
+        record(connection, study_id, now, "read", finding, actor=reader)
+        refresh(connection, study_id, now)
+
+
+def _locked(connection: Connection, study_id: int) -> Row[*tuple[Any, ...]]:
+    lock_studies(connection, [study_id])
+    return connection.execute(
+        select(
+            study.c.study_instance_uid,
+            study.c.reading_state,
+            study.c.claimed_by,
+            study.c.read_by,
+            study.c.read_at,
+        ).where(study.c.id == study_id)
+    ).one()
+
+
+def _change(connection: Connection, study_id: int, **values: object) -> None:
+    connection.execute(update(study).where(study.c.id == study_id).values(**values))

@@ -1,0 +1,242 @@
+"""The queue of views: claimed by a scorer, given back with a result.
+
+The rows are the queue. A scorer holds a view for a while (`held_until`); what
+a dead scorer held is free again when its daemon notices, when a scorer starts
+on the same machine, or when the time is over.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, Select, or_, select, update
+
+from triage.core.reasons import Code, reason
+from triage.core.study import InstanceState, StudyStatus, ViewState
+from triage.core.studytype import StudyType
+from triage.store.database import Database
+from triage.store.derive import lock_studies, record, refresh
+from triage.store.tables import instance, study, view
+
+HOLD = timedelta(seconds=30)  # longer than any batch takes
+RETRY_AFTER = timedelta(milliseconds=300)  # a file that cannot be read now may be readable soon
+MAX_ATTEMPTS = 3  # failures of one view before it is set aside
+MAX_INTERRUPTIONS = 10  # ends of the daemon while it worked on one view, likewise
+CRASHED = reason(Code.SCORER_CRASHED, "the scoring process ended each time it tried this view")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """A view that this scorer holds."""
+
+    view_id: int
+    study_id: int
+    digest: str  # of its file in the spool
+    frame: int
+    study_type: StudyType | None
+    study_instance_uid: str
+    sop_instance_uid: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What scoring one view came to: a probability, or why there is none."""
+
+    work: Work
+    probability: float | None = None
+    threshold: float | None = None
+    model: str | None = None
+    reason: str | None = None
+    final: bool = False  # trying again would change nothing
+
+
+def hold_views(database: Database, scorer: str, limit: int, now: datetime) -> list[Work]:
+    """Take up to *limit* pending views, the earliest first.
+
+    A view that has failed or been interrupted before comes alone, so that one
+    that kills the scorer takes no other down with it.
+    """
+    free = or_(view.c.held_until.is_(None), view.c.held_until < now)
+    with database.writing() as connection:
+        rows = connection.execute(
+            select(
+                view.c.id,
+                view.c.study_id,
+                view.c.frame,
+                (view.c.attempts + view.c.interruptions).label("trouble"),
+                instance.c.digest,
+                instance.c.study_type,
+                instance.c.sop_instance_uid,
+                study.c.study_instance_uid,
+            )
+            .join(instance, view.c.instance_id == instance.c.id)
+            .join(study, view.c.study_id == study.c.id)
+            .where(view.c.state == ViewState.PENDING, free)
+            .where(instance.c.state == InstanceState.SCORABLE)
+            .order_by(view.c.id)
+            .limit(limit)
+            .with_for_update(of=view, skip_locked=True)
+        ).all()
+        if not rows:
+            return []
+        rows = rows[:1] if rows[0].trouble else [row for row in rows if not row.trouble]
+        connection.execute(
+            update(view)
+            .where(view.c.id.in_([row.id for row in rows]))
+            .values(held_by=scorer, held_until=now + HOLD)
+        )
+    return [
+        Work(
+            view_id=row.id,
+            study_id=row.study_id,
+            digest=row.digest,
+            frame=row.frame,
+            study_type=None if row.study_type is None else StudyType(row.study_type),
+            study_instance_uid=row.study_instance_uid,
+            sop_instance_uid=row.sop_instance_uid,
+        )
+        for row in rows
+    ]
+
+
+def has_pending(database: Database) -> bool:
+    """Say whether any view waits, held or not; cheap enough for every tick."""
+    with database.reading() as connection:
+        found = connection.execute(
+            select(view.c.id).where(view.c.state == ViewState.PENDING).limit(1)
+        )
+        return found.first() is not None
+
+
+def save_results(
+    database: Database, scorer: str, results: Sequence[Result], now: datetime
+) -> list[tuple[str, StudyStatus]]:
+    """Store results and derive their studies again, in one transaction.
+
+    A result whose view this scorer no longer holds is dropped: somebody else
+    took it over. Returns (Study Instance UID, status) of the studies touched.
+    """
+    touched: dict[int, str] = {}
+    with database.writing() as connection:
+        lock_studies(connection, (result.work.study_id for result in results))
+        for result in results:
+            if _store(connection, scorer, result, now):
+                touched[result.work.study_id] = result.work.study_instance_uid
+        return [
+            (uid, refresh(connection, study_id, now).status)
+            for study_id, uid in sorted(touched.items())
+        ]
+
+
+def _store(connection: Connection, scorer: str, result: Result, now: datetime) -> bool:
+    mine = (view.c.id == result.work.view_id) & (view.c.held_by == scorer)
+    values: dict[str, object] = {"held_by": None, "held_until": None, "reason": result.reason}
+    if result.probability is not None:
+        values |= {
+            "state": ViewState.SCORED,
+            "probability": result.probability,
+            "threshold": result.threshold,
+            "model": result.model,
+            "scored_at": now,
+        }
+    else:
+        attempts = connection.execute(select(view.c.attempts).where(mine)).scalar()
+        if attempts is None:
+            return False
+        values["attempts"] = attempts + 1
+        if result.final or attempts + 1 >= MAX_ATTEMPTS:
+            values |= {"state": ViewState.FAILED, "probability": None}
+        else:
+            values["held_until"] = now + RETRY_AFTER
+    return connection.execute(update(view).where(mine).values(**values)).rowcount == 1
+
+
+def free_views_of_dead(
+    database: Database, is_dead: Callable[[str], bool], now: datetime, *, blame: bool
+) -> int:
+    """Free what dead scorers held; return how many views that were.
+
+    With *blame* the scorer alone died, perhaps of one of these views: it counts
+    as a failed attempt. Without, its whole daemon ended, which says little.
+    """
+    with database.writing() as connection:
+        rows = connection.execute(
+            select(
+                view.c.id, view.c.study_id, view.c.held_by, view.c.attempts, view.c.interruptions
+            )
+            .where(view.c.state == ViewState.PENDING, view.c.held_by.is_not(None))
+            .order_by(view.c.id)
+        ).all()
+        dead = [row for row in rows if is_dead(row.held_by)]
+        lock_studies(connection, (row.study_id for row in dead))
+        for row in dead:
+            attempts = row.attempts + (1 if blame else 0)
+            interruptions = row.interruptions + (0 if blame else 1)
+            values: dict[str, object] = {
+                "held_by": None,
+                "held_until": None,
+                "attempts": attempts,
+                "interruptions": interruptions,
+            }
+            if attempts >= MAX_ATTEMPTS or interruptions >= MAX_INTERRUPTIONS:
+                values |= {"state": ViewState.FAILED, "probability": None, "reason": CRASHED}
+            connection.execute(
+                update(view)
+                .where(view.c.id == row.id, view.c.held_by == row.held_by)
+                .values(**values)
+            )
+        for study_id in sorted({row.study_id for row in dead}):
+            refresh(connection, study_id, now)
+    return len(dead)
+
+
+def explain_pending(database: Database, why: str, now: datetime) -> int:
+    """Give the pending views a reason why nothing scores them, and show it in their studies.
+
+    Works through a thousand views at most, so that no transaction grows with
+    the backlog; returns how many it explained. Call it again until it is 0.
+    """
+    with database.writing() as connection:
+        rows = connection.execute(
+            select(view.c.id, view.c.study_id)
+            .where(view.c.state == ViewState.PENDING, view.c.held_by.is_(None))
+            .where(or_(view.c.reason.is_(None), view.c.reason != why))
+            .order_by(view.c.id)
+            .limit(1000)
+        ).all()
+        if not rows:
+            return 0
+        lock_studies(connection, (row.study_id for row in rows))
+        connection.execute(
+            update(view).where(view.c.id.in_([row.id for row in rows])).values(reason=why)
+        )
+        for study_id in sorted({row.study_id for row in rows}):
+            refresh(connection, study_id, now)
+    return len(rows)
+
+
+def rescore_studies(database: Database, study_ids: Sequence[int], now: datetime, by: str) -> None:
+    """Queue the views of the studies again; their former scores stay until the new ones come."""
+    with database.writing() as connection:
+        lock_studies(connection, study_ids)
+        for study_id in sorted(study_ids):
+            connection.execute(
+                update(view)
+                .where(view.c.instance_id.in_(_scorable(study_id)))
+                .values(
+                    state=ViewState.PENDING,
+                    reason=None,
+                    held_by=None,
+                    held_until=None,
+                    attempts=0,
+                    interruptions=0,
+                )
+            )
+            record(connection, study_id, now, "rescore", actor=by)
+            refresh(connection, study_id, now)
+
+
+def _scorable(study_id: int) -> Select[tuple[int]]:
+    return select(instance.c.id).where(
+        instance.c.study_id == study_id, instance.c.state == InstanceState.SCORABLE
+    )

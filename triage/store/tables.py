@@ -1,0 +1,201 @@
+"""The tables, one description for SQLite and PostgreSQL.
+
+`migrations/` creates them; a test holds the two against each other. The view
+`worklist` is created there too.
+"""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    TIMESTAMP,
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.types import TypeEngine
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+metadata = MetaData(naming_convention=NAMING)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A moment in UTC to the microsecond: timestamptz on PostgreSQL.
+
+    On SQLite it is RFC 3339 text with Z, which sorts as time does and which
+    SQLite's own date functions read.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[datetime]:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(TIMESTAMP(timezone=True))
+        return dialect.type_descriptor(Text())  # type: ignore[arg-type]
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> object:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment needs its time zone")
+        if dialect.name == "postgresql":
+            return value
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def process_result_value(self, value: object, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if isinstance(value, str):
+            return datetime.fromisoformat(value)
+        if isinstance(value, datetime):
+            return value.astimezone(UTC)
+        return None
+
+
+# SQLite numbers rows by itself only for a column that is INTEGER to the letter.
+Key = BigInteger().with_variant(Integer, "sqlite")
+
+study = Table(
+    "study",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("study_instance_uid", String(64), nullable=False, unique=True),
+    Column("accession_number", Text, index=True),
+    Column("patient_id", Text),
+    Column("patient_name", Text),
+    Column("study_description", Text),
+    # When its images came. `opened_at` is the first image or the one that
+    # reopened it, `waiting_since` the first image or the one after a reading.
+    Column("received_at", Moment, nullable=False),
+    Column("opened_at", Moment, nullable=False),
+    Column("last_received_at", Moment, nullable=False),
+    Column("waiting_since", Moment, nullable=False),
+    Column("completed_at", Moment),
+    # Derived from the views by triage.store.derive, in the transaction that changes them.
+    Column("status", Text, nullable=False),
+    Column("reason", Text),
+    Column("study_type", Text),
+    Column("side", Text),
+    Column("label", Text),
+    Column("probability", Double),
+    Column("model", Text),
+    Column("views", Integer, nullable=False),
+    Column("views_scored", Integer, nullable=False),
+    # The reader's side.
+    Column("reading_state", Text, nullable=False),
+    Column("claimed_by", Text),
+    Column("claimed_at", Moment),
+    Column("read_by", Text),
+    Column("read_at", Moment),
+    Column("finding", Text),
+    Column("image_after_reading", Boolean, nullable=False),
+    # The reading order; see triage.core.worklist.
+    Column("overdue", Boolean, nullable=False),
+    Column("band", Integer, nullable=False),
+    Column("weight", Double, nullable=False),
+)
+_ON_WORKLIST = text("reading_state <> 'read'")
+Index(
+    "ix_study_reading_order",
+    study.c.band,
+    study.c.weight,
+    study.c.received_at,
+    study.c.study_instance_uid,
+    sqlite_where=_ON_WORKLIST,
+    postgresql_where=_ON_WORKLIST,
+)
+Index(
+    "ix_study_waiting",
+    study.c.overdue,
+    study.c.waiting_since,
+    sqlite_where=_ON_WORKLIST,
+    postgresql_where=_ON_WORKLIST,
+)
+_RECEIVING = text("status = 'receiving'")
+Index(
+    "ix_study_receiving",
+    study.c.last_received_at,
+    sqlite_where=_RECEIVING,
+    postgresql_where=_RECEIVING,
+)
+
+instance = Table(
+    "instance",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("study_id", Key, ForeignKey("study.id"), nullable=False, index=True),
+    Column("sop_instance_uid", String(64), nullable=False),
+    Column("digest", String(64), nullable=False),  # names its file in the spool
+    Column("pixel_digest", String(64), nullable=False),
+    Column("series_instance_uid", Text, nullable=False),
+    Column("sop_class_uid", Text, nullable=False),
+    Column("transfer_syntax_uid", Text, nullable=False),
+    Column("modality", Text, nullable=False),
+    Column("body_part", Text, nullable=False),
+    Column("study_type", Text),
+    Column("side", Text, nullable=False),
+    Column("frames", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    Column("size", BigInteger, nullable=False),
+    Column("calling_ae_title", Text, nullable=False),
+    Column("received_at", Moment, nullable=False),
+    UniqueConstraint("sop_instance_uid", "digest"),
+)
+_CURRENT = text("state <> 'replaced'")
+Index(
+    "ix_instance_current",
+    instance.c.sop_instance_uid,
+    unique=True,
+    sqlite_where=_CURRENT,
+    postgresql_where=_CURRENT,
+)
+
+view = Table(
+    "view",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("study_id", Key, ForeignKey("study.id"), nullable=False, index=True),
+    Column("instance_id", Key, ForeignKey("instance.id"), nullable=False),
+    Column("frame", Integer, nullable=False),  # from 1, as DICOM counts
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    Column("probability", Double),
+    Column("threshold", Double),
+    Column("model", Text),
+    Column("scored_at", Moment),
+    # The scorer that works on it, and until when nobody else may.
+    Column("held_by", Text),
+    Column("held_until", Moment),
+    Column("attempts", Integer, nullable=False),  # that failed, or that the scorer did not survive
+    Column("interruptions", Integer, nullable=False),  # by the end of the whole daemon
+    UniqueConstraint("instance_id", "frame"),
+)
+_PENDING = text("state = 'pending'")
+Index("ix_view_pending", view.c.id, sqlite_where=_PENDING, postgresql_where=_PENDING)
+
+history = Table(
+    "history",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("study_id", Key, ForeignKey("study.id"), nullable=False, index=True),
+    Column("at", Moment, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("detail", Text),
+    Column("actor", Text),
+)
