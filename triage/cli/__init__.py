@@ -14,6 +14,8 @@ import typer
 
 from triage import __version__, logs
 from triage.cli import db, models, worklist
+from triage.cli.doctor import doctor
+from triage.cli.score import score
 from triage.cli.serve import serve
 from triage.errors import TriageError
 
@@ -31,6 +33,8 @@ app.command()(worklist.claim)
 app.command()(worklist.release)
 app.command()(worklist.read)
 app.command()(worklist.rescore)
+app.command()(score)
+app.command()(doctor)
 app.add_typer(models.app, name="model")
 app.add_typer(db.app, name="db")
 

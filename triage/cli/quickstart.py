@@ -70,6 +70,8 @@ def quickstart(
             print_table(
                 COLUMNS, map(_cells, outcome.rows), title="\nThe worklist, in reading order"
             )
+        for reason in sorted({row.reason for row in outcome.rows if row.reason}):
+            typer.echo(f"\n{reason}")
         typer.echo(_where_next(outcome))
     if not outcome.complete:
         raise typer.Exit(1)
@@ -130,7 +132,7 @@ def _cells(row: WorklistRow) -> tuple[str, ...]:
         f"{row.views_scored}/{row.views}",
         row.accession_number or "",
         row.patient_name or "",
-        row.reason or "",
+        (row.reason or "").partition(":")[0],
     )
 
 

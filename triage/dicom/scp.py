@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from ipaddress import ip_address
 from typing import Any
 
 import pynetdicom
@@ -30,6 +29,7 @@ from pynetdicom.transport import ThreadedAssociationServer
 
 from triage import logs
 from triage.dicom import codecs
+from triage.dicom.access import is_allowed
 from triage.dicom.sopclasses import NOT_IMAGES, OTHER_IMAGES, RADIOGRAPHS
 from triage.errors import (
     BadInstance,
@@ -38,7 +38,7 @@ from triage.errors import (
     SpoolUnavailable,
     WrongSopClass,
 )
-from triage.settings import DicomSettings, Peer
+from triage.settings import DicomSettings
 
 # PS3.4 table B.2-1 and PS3.7 annex C.
 SUCCESS = 0x0000
@@ -259,19 +259,6 @@ class Receiver:
             **_peer(event.assoc),
         )  # fmt: skip
         return status, reason
-
-
-def is_allowed(allow: tuple[Peer, ...], ae_title: str, address: str) -> bool:
-    """Say whether a peer may associate; an empty list admits this machine alone."""
-    peer = ip_address(address.partition("%")[0])
-    mapped = getattr(peer, "ipv4_mapped", None)
-    peer = mapped or peer
-    if not allow:
-        return peer.is_loopback
-    return any(
-        entry.ae_title in (None, ae_title) and (entry.network is None or peer in entry.network)
-        for entry in allow
-    )
 
 
 def _offer(entity: AE) -> None:

@@ -56,24 +56,26 @@ def _unpickle(stream: BinaryIO, source: Path) -> Mapping[str, Any]:
             f"{source}: is damaged, or holds more than tensors and might run foreign code; "
             "save the network's state_dict() alone, best as safetensors"
         ) from error
-    except (OSError, RuntimeError, ValueError, EOFError, LookupError, TypeError) as error:
+    except Exception as error:  # over a damaged file torch raises whatever it stumbles on
+        first_line = str(error).partition("\n")[0]
         raise ModelUnusable(
-            f"{source}: torch cannot read it ({str(error).splitlines()[0]}); copy it again"
+            f"{source}: torch cannot read it ({first_line}); copy it again"
         ) from error
-    while isinstance(content, Mapping):
-        nest = next((key for key in NESTS if isinstance(content.get(key), Mapping)), None)
-        if nest is None:
-            return content
-        content = content[nest]
-    raise ModelUnusable(
-        f"{source}: holds a {type(content).__name__} instead of weights by name; "
-        "save the network's state_dict()"
-    )
+    if not isinstance(content, Mapping):
+        raise ModelUnusable(
+            f"{source}: holds a {type(content).__name__} instead of weights by name; "
+            "save the network's state_dict()"
+        )
+    state: Mapping[str, Any] = content
+    for _ in NESTS:  # no deeper: a pickle may contain itself
+        state = next((state[key] for key in NESTS if isinstance(state.get(key), Mapping)), state)
+    return state
 
 
 def rename(state: Mapping[str, Any], source: Path) -> dict[str, Tensor]:
     """Translate the key names to torchvision's of today; *source* is for the error's message."""
-    prefix = next((key.removesuffix(FIRST) for key in state if str(key).endswith(FIRST)), None)
+    state = {str(key): value for key, value in state.items()}
+    prefix = next((key.removesuffix(FIRST) for key in state if key.endswith(FIRST)), None)
     if prefix is None:
         raise ModelUnusable(
             f"{source}: holds no {FIRST}, so it is no DenseNet with torchvision's key names"

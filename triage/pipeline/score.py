@@ -7,6 +7,7 @@ the parent says that there may be work, a line to the parent says how it is
 (`ScorerState`), and the end of the connection means that the parent is gone.
 """
 
+import dataclasses
 import json
 import os
 import select
@@ -14,22 +15,22 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from triage import logs
 from triage.core.reasons import Code, reason
 from triage.dicom.pixels import read_view
-from triage.errors import DatabaseUnavailable, ModelUnusable, TriageError, ViewUnreadable
+from triage.errors import DatabaseUnavailable, TriageError
+from triage.pipeline.views import Source, score_views
 from triage.settings import Settings
 from triage.store.database import Database
 from triage.store.scoring import (
     Result,
-    Work,
     explain_pending,
     free_views_of_dead,
     hold_views,
@@ -38,7 +39,6 @@ from triage.store.scoring import (
 from triage.store.spool import Spool
 
 if TYPE_CHECKING:
-    from triage.model.preprocess import Prepared
     from triage.model.scorer import Scorer
 
 log = logs.get(__name__)
@@ -81,7 +81,13 @@ class Channel:
     def wait(self, seconds: float) -> None:
         """Sleep until the parent wakes us or *seconds* are over. Raises Orphaned."""
         readable, _, _ = select.select([self._connection], [], [], seconds)
-        if readable and not self._connection.recv(65536):
+        if not readable:
+            return
+        try:
+            alive = self._connection.recv(65536)
+        except OSError as error:
+            raise Orphaned from error
+        if not alive:
             raise Orphaned
 
 
@@ -102,44 +108,6 @@ def is_dead(name: str) -> bool:
     except PermissionError:
         return False
     return False
-
-
-def score_batch(
-    scorer: "Scorer", spool: Spool, work: Sequence[Work], decoders: ThreadPoolExecutor
-) -> list[Result]:
-    """Decode, prepare and score the views; each comes back with a probability or a reason."""
-
-    def prepare(item: Work) -> "Prepared | Result":
-        if item.study_type is not None and item.study_type not in scorer.card.accepted:
-            sentence = f"the model {scorer.card.identity} does not accept {item.study_type}"
-            why = reason(Code.NOT_ACCEPTED_BY_MODEL, sentence)
-            return Result(work=item, reason=why, final=True)
-        try:
-            return scorer.prepare(read_view(spool.path(item.digest), item.frame))
-        except ViewUnreadable as error:
-            final = error.code in (Code.TOO_LARGE, Code.NOT_AN_IMAGE)
-            return Result(work=item, reason=reason(error.code, str(error)), final=final)
-
-    prepared = list(decoders.map(prepare, work))
-    failures = [item for item in prepared if isinstance(item, Result)]
-    pairs = [(w, p) for w, p in zip(work, prepared, strict=True) if not isinstance(p, Result)]
-    if not pairs:
-        return failures
-    try:
-        probabilities = scorer.score([image for _, image in pairs])
-    except (ModelUnusable, RuntimeError) as error:  # torch: out of memory, a lost device
-        log.error("scoring_failed", reason=str(error), views=len(pairs))
-        why = reason(Code.SCORING_FAILED, "the network failed on this view; see the log")
-        return failures + [Result(work=item, reason=why) for item, _ in pairs]
-    return failures + [
-        Result(
-            work=item,
-            probability=probability,
-            threshold=scorer.threshold(item.study_type),
-            model=scorer.card.identity,
-        )
-        for (item, _), probability in zip(pairs, probabilities, strict=True)
-    ]
 
 
 class ScoringProcess:
@@ -179,7 +147,18 @@ class ScoringProcess:
         if not work:
             return False
         started = time.perf_counter()
-        results = score_batch(scorer, self._spool, work, self._decoders)
+        sources = [
+            Source(
+                study_type=item.study_type,
+                read=partial(read_view, self._spool.path(item.digest), item.frame),
+            )
+            for item in work
+        ]
+        verdicts = score_views(scorer, sources, self._decoders)
+        results = [
+            Result(work=item, **dataclasses.asdict(verdict))
+            for item, verdict in zip(work, verdicts, strict=True)
+        ]
         self._save(results)
         log.info(
             "views_scored",

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select, text
+from sqlalchemy import Row, func, select, text
 
 from triage.core.detail import (
     GroupDetail,
@@ -13,7 +13,7 @@ from triage.core.detail import (
     group_name,
 )
 from triage.core.grouping import deciding_group, group_views
-from triage.core.study import InstanceState, Label, ReadingState, StudyStatus
+from triage.core.study import InstanceState, Label, ReadingState, StudyStatus, ViewState
 from triage.core.worklist import PRIORITIES, Band, Priority, WorklistRow
 from triage.errors import AmbiguousStudy, StudyNotFound
 from triage.store.database import Database
@@ -51,6 +51,18 @@ def count_on_worklist(database: Database) -> int:
     """Count the studies that wait for a reader."""
     with database.reading() as connection:
         return int(connection.execute(text("SELECT count(*) FROM worklist")).scalar_one())
+
+
+def pending_views(database: Database, now: datetime) -> tuple[int, float]:
+    """Count the views that wait for a score, and the seconds that the first has waited."""
+    with database.reading() as connection:
+        count, first = connection.execute(
+            select(func.count(), func.min(instance.c.received_at))
+            .select_from(view)
+            .join(instance, view.c.instance_id == instance.c.id)
+            .where(view.c.state == ViewState.PENDING)
+        ).one()
+    return count, 0.0 if first is None else (now - first).total_seconds()
 
 
 def find_study(database: Database, name: str) -> int:

@@ -54,6 +54,14 @@ class Spool:
             status = os.statvfs(self.directory)
             return status.f_bavail * status.f_frsize
 
+    def try_writing(self) -> None:
+        """Write and remove a small file. Raises SpoolUnavailable."""
+        trial = self._incoming / f"trial.{secrets.token_hex(4)}"
+        with self._translated():
+            self._incoming.mkdir(exist_ok=True)
+            _write(trial, [b"trial"])
+            trial.unlink()
+
     def keep(self, digest: str, parts: Sequence[bytes]) -> int:
         """Write *parts* as the object *digest*; durable on return. Returns its size in bytes.
 

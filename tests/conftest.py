@@ -1,0 +1,184 @@
+"""What the tests share: requirements of the machine, databases, models, daemons."""
+
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.support import postgres
+from tests.support.daemon import daemon_in, environment
+from tests.support.daemon import free_port as any_free_port
+from tests.support.requirements import REQUIREMENTS, SHARED_DATA, lack, require, under_ci
+from tests.support.studies import picture
+from triage.model import checkpoint
+from triage.model.card import Card, Preprocessing
+from triage.model.densenet import densenet169
+from triage.model.scorer import Scorer
+
+SKIPPED = pytest.StashKey[list[str]]()
+FIGURES = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config):
+    config.stash[SKIPPED] = []
+    config.stash[FIGURES] = []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    for name in REQUIREMENTS:
+        if item.get_closest_marker(name):
+            require(name)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail"):
+        item.config.stash[SKIPPED].append(report.nodeid)
+    return report
+
+
+def pytest_sessionfinish(session):
+    if under_ci() and session.config.stash[SKIPPED]:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    for figure in config.stash[FIGURES]:
+        terminalreporter.write_line(figure)
+    if not config.stash[SKIPPED]:
+        return
+    terminalreporter.section("NOT TESTED HERE", sep="!", red=True, bold=True)
+    for name in REQUIREMENTS:
+        if reason := lack(name):
+            terminalreporter.write_line(reason, red=True)
+    if under_ci():
+        for nodeid in config.stash[SKIPPED]:
+            terminalreporter.write_line(f"skipped under CI=true, a failure: {nodeid}", red=True)
+
+
+@pytest.fixture
+def report_figure(request):
+    """Return a function that puts a measured figure into the summary."""
+    return request.config.stash[FIGURES].append
+
+
+@pytest.fixture(scope="session")
+def fracatlas():
+    """The folder of the FracAtlas radiographs, beside the checkout."""
+    require("fracatlas")
+    return SHARED_DATA
+
+
+@pytest.fixture
+def free_port():
+    """A loopback port that nobody has."""
+    return any_free_port()
+
+
+@pytest.fixture(scope="session")
+def postgres_server():
+    require("postgres")
+    with postgres.running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def new_database(request, tmp_path_factory):
+    """Return a function that makes an empty database of a kind and returns its URL."""
+
+    def new_database(kind):
+        if kind == "sqlite":
+            return f"sqlite:///{tmp_path_factory.mktemp('database') / 'triage.db'}"
+        return request.getfixturevalue("postgres_server").new_database()
+
+    return new_database
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database_url(request, new_database):
+    """An empty database, once of each kind."""
+    return new_database(request.param)
+
+
+@pytest.fixture(scope="session")
+def interim_model(fracatlas, tmp_path_factory):
+    """The interim weights, imported by the real command."""
+    path = tmp_path_factory.mktemp("interim") / "interim.safetensors"
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "triage", "model", "import"),
+            *(str(fracatlas / "densenet169-fracatlas-interim.safetensors"), "--out", str(path)),
+            *("--name", "fracatlas-interim", "--version", "0.1", "--input-size", "160"),
+            *("--training-data", "FracAtlas", "--licence", "CC BY 4.0"),
+        ],
+        env=environment(),
+        check=True,
+        capture_output=True,
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def random_model(tmp_path_factory):
+    """A checkpoint of a DenseNet-169 that was never trained: quick, and always the same.
+
+    Its last layer is moved so that the made-up pictures fall on both sides of 0.5.
+    """
+    path = tmp_path_factory.mktemp("random") / "random.safetensors"
+    with torch.random.fork_rng():
+        torch.manual_seed(169)
+        weights = densenet169().state_dict()
+    plain = Card(
+        name="random",
+        version="1",
+        training_data="none",
+        licence="CC0",
+        preprocessing=Preprocessing(size=64),
+    )
+    checkpoint.save(path, weights, plain)
+    scorer = Scorer(path, device="cpu", precision="float32")
+    probabilities = scorer.score([scorer.prepare(picture(number)) for number in range(16)])
+    logits = torch.logit(torch.tensor(probabilities))
+    # (logit - median) * 4: apart enough to make an order, and float32 stays good for 1e-6.
+    weights["classifier.bias"] = (weights["classifier.bias"] - logits.median()) * 4
+    weights["classifier.weight"] = weights["classifier.weight"] * 4
+    checkpoint.save(path, weights, plain)
+    return path
+
+
+@pytest.fixture(scope="session")
+def score_directly():
+    """Return a function that scores pictures with a model as nothing else of the daemon does."""
+
+    def score_directly(model: Path, pictures):
+        scorer = Scorer(model, device="cpu", precision="float32")
+        return scorer.score([scorer.prepare(pixels) for pixels in pictures])
+
+    return score_directly
+
+
+def _daemons(tmp_path_factory):
+    with ExitStack() as running:
+
+        def start(*, roles="receive,score", **settings):
+            folder = tmp_path_factory.mktemp("daemon")
+            return running.enter_context(daemon_in(folder, roles=roles, **settings))
+
+        yield start
+
+
+@pytest.fixture
+def start_daemon(tmp_path_factory):
+    """Return a function that starts a daemon with settings, section__key=value."""
+    yield from _daemons(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def start_shared_daemon(tmp_path_factory):
+    """Likewise, for a daemon that the tests of a module share."""
+    yield from _daemons(tmp_path_factory)

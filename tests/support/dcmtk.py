@@ -1,0 +1,40 @@
+"""DCMTK as the sender."""
+
+import subprocess
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from tests.support.daemon import HOST
+
+
+def storescu(
+    port: int, files: Sequence[Path], *options: str, called: str = "TRIAGE"
+) -> subprocess.CompletedProcess[str]:
+    """Send *files* in one association; return what storescu said."""
+    return subprocess.run(
+        ["storescu", *options, "-aec", called, HOST, str(port), *map(str, files)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def storescu_in_parallel(port: int, files: Sequence[Path], associations: int) -> None:
+    """Send *files* over several associations at once; each must be acknowledged."""
+    with ExitStack() as stack:
+        senders = [
+            stack.enter_context(
+                subprocess.Popen(
+                    ["storescu", "-aec", "TRIAGE", HOST, str(port), *map(str, part)],
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                )
+            )
+            for part in (files[start::associations] for start in range(associations))
+        ]
+        for sender in senders:
+            said, _ = sender.communicate(timeout=120)
+            assert sender.returncode == 0, said

@@ -1,0 +1,33 @@
+"""`triage doctor`."""
+
+import dataclasses
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from triage.cli.output import JsonOption, print_json, settings_of
+
+_COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
+
+
+def doctor(context: typer.Context, json: JsonOption = False) -> None:
+    """Check this site: database, spool, codecs, model, receiver, queue. Exit 1 if any failed."""
+    from triage.doctor import Finding, Status, examine
+
+    findings: list[Finding] = []
+    console = Console(soft_wrap=True, highlight=False)
+    for finding in examine(settings_of(context)):
+        findings.append(finding)
+        if json:
+            continue
+        console.print(
+            Text(f"{finding.status:>8}", style=_COLOURS[finding.status]),
+            Text(f"{finding.check}: {finding.message}"),
+        )
+        if finding.action:
+            console.print(Text(f"{'':>8} → {finding.action}"))
+    if json:
+        print_json([dataclasses.asdict(finding) for finding in findings])
+    if any(finding.status is Status.FAILED for finding in findings):
+        raise typer.Exit(1)

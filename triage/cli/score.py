@@ -1,0 +1,88 @@
+"""`triage score`: once, without a daemon."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from triage.cli.output import JsonOption, print_json, print_table, settings_of
+from triage.core.studytype import StudyType
+from triage.errors import TriageError
+
+
+def score(
+    context: typer.Context,
+    paths: Annotated[
+        list[Path], typer.Argument(help="DICOM files, PNG or JPEG pictures, or folders of them.")
+    ],
+    study_type: Annotated[
+        StudyType | None, typer.Option(help="The study type of pictures outside XR_PART folders.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="The checkpoint; by default model.path.", metavar="FILE")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Score files and print a study each, in the order given; no daemon, no database."""
+    from triage.model.scorer import open_scorer
+    from triage.pipeline import offline
+
+    settings = settings_of(context)
+    gathered = offline.gather(
+        paths, study_type=study_type, score_unknown_part=settings.study.unknown_part == "score"
+    )
+    wanted = settings.model
+    if model is not None:
+        wanted = wanted.model_copy(update={"path": str(model)})
+    offline.score_studies(open_scorer(wanted), gathered.studies)
+    documents = [_document(study) for study in gathered.studies]
+    if json:
+        print_json(documents)
+    else:
+        _print(documents)
+    if problems := offline.unreadable_views(gathered):
+        raise TriageError("could not be read:\n  " + "\n  ".join(problems))
+
+
+def _document(study: Any) -> dict[str, Any]:
+    assessment = study.assess()
+    result = assessment.score
+    return {
+        "study_instance_uid": study.study_instance_uid,
+        "study_type": result.study_type if result else None,
+        "label": result.label if result else None,
+        "probability": result.probability if result else None,
+        "status": assessment.status,
+        "reason": assessment.reason,
+        "model": result.model if result else None,
+        "views": [
+            {
+                "path": view.path,
+                "sop_instance_uid": view.sop_instance_uid,
+                "frame": view.frame,
+                "group": view.group,
+                "probability": view.verdict.probability,
+                "status": view.status,
+                "reason": view.verdict.reason,
+            }
+            for view in study.views
+        ],
+    }
+
+
+def _print(documents: list[dict[str, Any]]) -> None:
+    print_table(
+        ["study", "type", "label", "probability", "views", "status", "reason"],
+        [
+            [
+                document["study_instance_uid"] or str(document["views"][0]["path"].parent),
+                document["study_type"] or "-",
+                document["label"] or "-",
+                "-" if document["probability"] is None else f"{document['probability']:.3f}",
+                str(sum(view["status"] == "scored" for view in document["views"])),
+                document["status"],
+                document["reason"] or "",
+            ]
+            for document in documents
+        ],
+    )

@@ -1,0 +1,164 @@
+"""The site checked: every part on its own, with what to do where it fails."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+from triage.dicom import codecs, scu
+from triage.errors import SendFailed, TriageError
+from triage.settings import Settings
+from triage.store import queries, schema
+from triage.store.database import Database
+from triage.store.spool import Spool
+
+STUCK = 60  # seconds that a view may wait for a scorer before it is worth a word
+
+
+class Status(StrEnum):
+    """How a check came out."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What one check found."""
+
+    check: str
+    status: Status
+    message: str
+    action: str | None = None  # what to do; None where all is well
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Run every check; one that fails does not keep the others from running."""
+    checks: dict[str, Callable[[Settings], Finding]] = {
+        "database": _database,
+        "spool": _spool,
+        "codecs": _codecs,
+        "model": _model,
+        "receiver": _receiver,
+        "queue": _queue,
+    }
+    for name, check in checks.items():
+        try:
+            yield check(settings)
+        except TriageError as error:
+            yield Finding(
+                check=name, status=Status.FAILED, message=str(error), action=_ACTIONS[name]
+            )
+
+
+_ACTIONS = {
+    "database": "see that it runs, that its rights are right, and run triage db upgrade",
+    "spool": "make room, or correct spool.directory and its owner",
+    "codecs": "install triage again, with its dependencies",
+    "model": "import a model with triage model import, and name it in model.path",
+    "receiver": "look into the daemon's log",
+    "queue": "look into the daemon's log",
+}
+
+
+def _database(settings: Settings) -> Finding:
+    database = Database(settings.database.url)
+    schema.require_latest(database)
+    with database.writing():  # rights to write, and nobody who never lets go
+        pass
+    if differences := schema.differences(database):
+        raise TriageError(f"the schema differs: {'; '.join(differences)}")
+    waiting = queries.count_on_worklist(database)
+    return Finding(
+        check="database",
+        status=Status.OK,
+        message=f"{database.name}, schema {schema.latest()}, {waiting} studies on the worklist",
+    )
+
+
+def _spool(settings: Settings) -> Finding:
+    spool = Spool(settings.spool.directory, settings.spool.min_free)
+    if not spool.directory.is_dir():
+        return Finding(
+            check="spool",
+            status=Status.WARNING,
+            message=f"{spool.directory} does not exist yet",
+            action="triage serve makes it; check spool.directory if it should be there",
+        )
+    spool.try_writing()
+    free, total = spool.free(), shutil.disk_usage(spool.directory).total
+    status = Status.OK if free > 2 * settings.spool.min_free else Status.WARNING
+    return Finding(
+        check="spool",
+        status=status if free > settings.spool.min_free else Status.FAILED,
+        message=f"{spool.directory}: {free / 1e9:.1f} of {total / 1e9:.1f} GB free, "
+        f"{settings.spool.min_free / 1e9:.1f} GB are kept free",
+        action=None if status is Status.OK else "make room: below spool.min_free nothing is taken",
+    )
+
+
+def _codecs(_settings: Settings) -> Finding:
+    missing = codecs.missing()
+    if missing:
+        return Finding(
+            check="codecs",
+            status=Status.WARNING,
+            message="; ".join(missing.values()),
+            action="install what is named; until then senders must send another syntax",
+        )
+    return Finding(
+        check="codecs",
+        status=Status.OK,
+        message=f"{len(codecs.negotiable())} transfer syntaxes can be decoded",
+    )
+
+
+def _model(settings: Settings) -> Finding:
+    from triage.model.card import read_card
+
+    if settings.model.path:
+        read_card(Path(settings.model.path))  # the cheap half first: torch takes seconds
+    from triage.model.scorer import open_scorer
+
+    started = time.perf_counter()
+    scorer = open_scorer(settings.model)
+    return Finding(
+        check="model",
+        status=Status.OK,
+        message=f"{scorer.card.identity} on {scorer.device} in {scorer.precision}, "
+        f"loaded in {time.perf_counter() - started:.1f} s",
+    )
+
+
+def _receiver(settings: Settings) -> Finding:
+    host, port = settings.dicom.host, settings.dicom.port
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    where = f"{settings.dicom.ae_title} at {reached}:{port}"
+    try:
+        scu.echo(host=reached, port=port, called_ae_title=settings.dicom.ae_title)
+    except SendFailed as error:
+        return Finding(
+            check="receiver",
+            status=Status.WARNING,
+            message=str(error),
+            action="start the daemon; if it runs, add this machine to dicom.allow to check it",
+        )
+    return Finding(check="receiver", status=Status.OK, message=f"{where} answers C-ECHO")
+
+
+def _queue(settings: Settings) -> Finding:
+    database = Database(settings.database.url)
+    schema.require_latest(database)
+    pending, oldest = queries.pending_views(database, datetime.now(UTC))
+    if pending and oldest > STUCK:
+        return Finding(
+            check="queue",
+            status=Status.WARNING,
+            message=f"{pending} views wait for a score, the first for {oldest:.0f} s",
+            action="see that a daemon with the role score runs and has a model",
+        )
+    return Finding(check="queue", status=Status.OK, message=f"{pending} views wait for a score")
