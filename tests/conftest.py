@@ -3,20 +3,13 @@
 import subprocess
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
-import torch
 
 from tests.support import postgres
 from tests.support.daemon import daemon_in, environment
 from tests.support.daemon import free_port as any_free_port
 from tests.support.requirements import REQUIREMENTS, SHARED_DATA, lack, require, under_ci
-from tests.support.studies import picture
-from triage.model import checkpoint
-from triage.model.card import Card, Preprocessing
-from triage.model.densenet import densenet169
-from triage.model.scorer import Scorer
 
 SKIPPED = pytest.StashKey[list[str]]()
 FIGURES = pytest.StashKey[list[str]]()
@@ -125,41 +118,20 @@ def interim_model(fracatlas, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def random_model(tmp_path_factory):
-    """A checkpoint of a DenseNet-169 that was never trained: quick, and always the same.
+    """A checkpoint of a network that was never trained: quick, and always the same."""
+    from tests.support import models  # torch takes seconds, and only some runs need it
 
-    Its last layer is moved so that the made-up pictures fall on both sides of 0.5.
-    """
     path = tmp_path_factory.mktemp("random") / "random.safetensors"
-    with torch.random.fork_rng():
-        torch.manual_seed(169)
-        weights = densenet169().state_dict()
-    plain = Card(
-        name="random",
-        version="1",
-        training_data="none",
-        licence="CC0",
-        preprocessing=Preprocessing(size=64),
-    )
-    checkpoint.save(path, weights, plain)
-    scorer = Scorer(path, device="cpu", precision="float32")
-    probabilities = scorer.score([scorer.prepare(picture(number)) for number in range(16)])
-    logits = torch.logit(torch.tensor(probabilities))
-    # (logit - median) * 4: apart enough to make an order, and float32 stays good for 1e-6.
-    weights["classifier.bias"] = (weights["classifier.bias"] - logits.median()) * 4
-    weights["classifier.weight"] = weights["classifier.weight"] * 4
-    checkpoint.save(path, weights, plain)
+    models.save_random(path)
     return path
 
 
 @pytest.fixture(scope="session")
 def score_directly():
-    """Return a function that scores pictures with a model as nothing else of the daemon does."""
+    """Return the function that scores pictures with nothing of the daemon around the network."""
+    from tests.support import models
 
-    def score_directly(model: Path, pictures):
-        scorer = Scorer(model, device="cpu", precision="float32")
-        return scorer.score([scorer.prepare(pixels) for pixels in pictures])
-
-    return score_directly
+    return models.score_directly
 
 
 def _daemons(tmp_path_factory):

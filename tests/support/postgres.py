@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -74,7 +75,7 @@ def running() -> Iterator[Server]:
             wait_until(server.answers, "PostgreSQL answers", seconds=60)
             yield server
         finally:
-            process.kill() if process.poll() is not None else process.send_signal(2)  # fast
+            process.send_signal(signal.SIGINT)  # a fast shutdown
             process.wait(60)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

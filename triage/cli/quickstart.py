@@ -32,7 +32,7 @@ COLUMNS = (
     "study type",
     "views",
     "accession",
-    "patient",
+    "description",
     "reason",
 )
 
@@ -51,7 +51,6 @@ def quickstart(
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the daemon running and its folder in place.")
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Other made-up pictures.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Start a throw-away daemon, send it studies by C-STORE, and print its worklist."""
@@ -62,7 +61,7 @@ def quickstart(
         Screen() if sys.stdout.isatty() and not as_json else Lines(quiet=as_json)
     )
     with audience.live:
-        outcome = run(places or [], model=model, keep=keep, seed=seed, audience=audience)
+        outcome = run(places or [], model=model, keep=keep, audience=audience)
     if as_json:
         print_json(_document(outcome))
     else:
@@ -131,7 +130,7 @@ def _cells(row: WorklistRow) -> tuple[str, ...]:
         row.study_type or "",
         f"{row.views_scored}/{row.views}",
         row.accession_number or "",
-        row.patient_name or "",
+        row.study_description or "",
         (row.reason or "").partition(":")[0],
     )
 

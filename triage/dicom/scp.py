@@ -5,6 +5,7 @@ pynetdicom's handlers translate; what keeps an object is passed in.
 
 import secrets
 import socket
+import socketserver
 import threading
 import time
 from collections.abc import Callable
@@ -83,6 +84,11 @@ class _Traffic:
 class _Server(ThreadedAssociationServer):  # type: ignore[misc]  # pynetdicom ships no types
     request_queue_size = 128  # a burst of senders waits in the kernel, not in time-outs
 
+    def shutdown(self) -> None:
+        """Stop listening; pynetdicom's own wants to have started the server itself."""
+        socketserver.BaseServer.shutdown(self)
+        self.server_close()
+
 
 class Receiver:
     """The SCP of the daemon. `start` returns once associations are accepted."""
@@ -133,7 +139,6 @@ class Receiver:
             return
         self._stopping.set()
         self._server.shutdown()
-        self._server.server_close()
         give_up = time.monotonic() + patience
         while (open_ones := list(self._traffic.items())) and time.monotonic() < give_up:
             for association, traffic in open_ones:

@@ -55,9 +55,7 @@ class Outcome:
         return not self.skipped and not self.refused
 
 
-def run(
-    places: Sequence[Path], *, model: Path | None, keep: bool, seed: int, audience: Audience
-) -> Outcome:
+def run(places: Sequence[Path], *, model: Path | None, keep: bool, audience: Audience) -> Outcome:
     """Start a daemon, send it *places* (or the phantoms), and watch until its worklist settles.
 
     Raises UsageError for a place that does not exist, ModelUnusable, SendFailed,
@@ -68,7 +66,7 @@ def run(
         raise UsageError(f"there is no {', no '.join(missing)}")
     _check_model(model, audience)
     with _folder(keep=keep) as folder:
-        gathered = _gather(places, folder / "studies", seed, audience)
+        gathered = _gather(places, folder / "studies", audience)
         with running(folder, model, keep=keep) as daemon:
             audience.say(f"The daemon accepts associations at {HOST}:{daemon.port}.")
             refused = _send(gathered.files, daemon, audience)
@@ -91,13 +89,13 @@ def _check_model(model: Path | None, audience: Audience) -> None:
     audience.say(f"Model: {card.name} {card.version}, trained on {card.training_data}.")
 
 
-def _gather(places: Sequence[Path], folder: Path, seed: int, audience: Audience) -> Gathered:
+def _gather(places: Sequence[Path], folder: Path, audience: Audience) -> Gathered:
     folder.mkdir()
     if places:
         gathered = samples.gather(places, folder)
     else:
         audience.say("Making eight phantom studies: no patient stands behind them.")
-        gathered = samples.write_phantoms(folder, seed=seed)
+        gathered = samples.write_phantoms(folder)
     for skipped in gathered.skipped:
         audience.say(f"Left out: {skipped.path}: {skipped.reason}")
     if not gathered.files:

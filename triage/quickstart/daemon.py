@@ -18,7 +18,7 @@ from triage.errors import TriageError
 
 HOST = "127.0.0.1"
 QUIET = 2  # seconds of silence that complete a study here
-START_WAIT = 120.0  # seconds for the daemon to accept associations
+START_WAIT = 120.0  # seconds for the daemon to accept associations, and for its model to load
 STOP_WAIT = 20.0  # seconds from SIGTERM to SIGKILL
 LOOK_EVERY = 0.1  # seconds
 LAST_LINES = 12  # of the daemon's log, shown when it dies
@@ -83,7 +83,10 @@ def running(folder: Path, model: Path | None, *, keep: bool) -> Iterator[Daemon]
         )
     daemon = Daemon(folder=folder, port=values["dicom"]["port"], process=process)
     try:
-        _await_ready(daemon)
+        _await(daemon, "ready")
+        if model is not None:
+            # It receives already; we wait so that the first score comes while images do.
+            _await(daemon, "scorer_ready", "no_model")
         yield daemon
     except BaseException:
         keep = False
@@ -133,15 +136,17 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _await_ready(daemon: Daemon) -> None:
-    """Wait for the event `ready` in the daemon's log; raises DaemonError."""
+def _await(daemon: Daemon, *names: str) -> None:
+    """Wait for one of the events in the daemon's log; raises DaemonError."""
     deadline = time.monotonic() + START_WAIT
     while time.monotonic() < deadline:
-        if any(event.get("event") == "ready" for event in _events(daemon.log)):
+        if any(event.get("event") in names for event in _events(daemon.log)):
             return
         daemon.check_alive()
         time.sleep(LOOK_EVERY)
-    raise DaemonError(f"the daemon accepted nothing within {START_WAIT:.0f} s\n{_tail(daemon)}")
+    raise DaemonError(
+        f"the daemon was not {names[0]} within {START_WAIT:.0f} s; its last words:\n{_tail(daemon)}"
+    )
 
 
 def _events(log: Path) -> Iterator[dict[str, Any]]:

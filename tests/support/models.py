@@ -1,0 +1,43 @@
+"""Models for tests; apart from conftest.py, because torch takes seconds to import."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tests.support.studies import picture
+from triage.model import checkpoint
+from triage.model.card import Card, Preprocessing
+from triage.model.densenet import densenet169
+from triage.model.scorer import Scorer
+
+RANDOM = Card(
+    name="random",
+    version="1",
+    training_data="none",
+    licence="CC0",
+    preprocessing=Preprocessing(size=64),
+)
+
+
+def score_directly(model: Path, pictures: Sequence[Any]) -> list[float]:
+    """Score pictures, (H, W) uint8, one by one, with nothing of the daemon around the network."""
+    scorer = Scorer(model, device="cpu", precision="float32")
+    return [scorer.score([scorer.prepare(pixels)])[0] for pixels in pictures]
+
+
+def save_random(path: Path) -> None:
+    """Write a DenseNet-169 that was never trained.
+
+    Its last layer is moved so that the made-up pictures fall on both sides of
+    0.5, a thousandth and more apart.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(169)
+        weights = densenet169().state_dict()
+    checkpoint.save(path, weights, RANDOM)
+    probabilities = torch.tensor(score_directly(path, [picture(number) for number in range(16)]))
+    weights["classifier.bias"] = (weights["classifier.bias"] - probabilities.logit().median()) * 4
+    weights["classifier.weight"] = weights["classifier.weight"] * 4
+    checkpoint.save(path, weights, RANDOM)
