@@ -16,6 +16,7 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
 )
 
 from triage.errors import ConfigurationError
@@ -140,15 +141,36 @@ def load(path: Path | None = None) -> Settings:
     Raises ConfigurationError naming file, key, value and what is allowed.
     """
     if path is None:
-        path = next((place for place in SEARCHED if place.is_file()), None)
+        path = next(filter(_is_there, SEARCHED), None)
     content = {} if path is None else _read(path)
     _check_environment()
     try:
         return Settings(**content)
     except ValidationError as error:
         raise ConfigurationError(_explain(error, path)) from error
-    except ValueError as error:  # pydantic-settings: an environment variable that is not JSON
-        raise ConfigurationError(f"environment: {error}") from error
+    except SettingsError as error:  # a list in the environment is written as JSON
+        names = ", ".join(name for name in os.environ if name.startswith(PREFIX))
+        raise ConfigurationError(
+            f"environment: a list or table is not valid JSON ({error}); look at {names}, and "
+            """write it like TRIAGE_DICOM__ALLOW='[{"ae_title": "PACS"}]'"""
+        ) from error
+
+
+def _is_there(place: Path) -> bool:
+    """Look for a settings file.
+
+    Whoever works as the service's user often stands in a folder of their own
+    that is closed to it; that is no reason to fail. A closed /etc/triage is:
+    the defaults would speak of another database.
+    """
+    try:
+        return place.is_file()
+    except PermissionError as error:
+        if not place.is_absolute():
+            return False
+        raise ConfigurationError(
+            f"{place}: cannot be read ({error.strerror}); run it as the service's user"
+        ) from error
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -127,11 +127,13 @@ def test_the_json_is_what_the_contract_says(daemon):
         assert 0 < row["waiting_seconds"] < 3600
 
 
-def test_every_probability_is_that_of_the_picture_s_own_file(
-    daemon, samples, interim_model, score_directly
-):
-    alone = score_directly(interim_model, [sample.pixels for sample in samples])
+@pytest.fixture(scope="module")
+def alone(samples, interim_model, score_directly):
+    """What each picture scores without a daemon."""
+    return score_directly(interim_model, [sample.pixels for sample in samples])
 
+
+def test_every_probability_is_that_of_the_picture_s_own_file(daemon, samples, alone):
     served = {
         view["sop_instance_uid"]: view["probability"]
         for study in show_all(daemon, daemon.worklist())

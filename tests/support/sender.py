@@ -1,5 +1,11 @@
-"""A sender that a kill does not impress: what was not acknowledged, it sends again."""
+"""A sender that a kill does not impress: what was not acknowledged, it sends again.
 
+It runs as a process of its own, ``python -m tests.support.sender PORT PAUSE FILE ...``,
+and says on standard output what it does: ``sending UID``, ``stored UID``, ``lost UID``.
+"""
+
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -8,60 +14,86 @@ from contextlib import suppress
 from pydicom import dcmread
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
 from pynetdicom import AE
-from pynetdicom.association import Association
 
-from tests.support.daemon import HOST
+from tests.support.daemon import HOST, environment
 from tests.support.studies import Sample
 
 
 class StubbornSender:
-    """Sends samples from its own thread until each was acknowledged with success."""
+    """The running sender, as the test sees it."""
 
-    def __init__(self, port: int, samples: Sequence[Sample], *, pause: float = 0.0) -> None:
+    def __init__(self, port: int, samples: Sequence[Sample], *, pause: float) -> None:
         """*pause* is the seconds between two objects."""
-        self.acknowledged: set[str] = set()
+        self.acknowledged: list[str] = []
         self.interrupted = 0  # objects whose answer never came
         self.in_flight = threading.Event()
-        self.pause = pause
-        self._port = port
-        self._samples = samples
-        self._thread = threading.Thread(target=self._send_all)
-
-    def start(self) -> None:
-        self._thread.start()
+        files = [str(sample.file) for sample in samples]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.sender", str(port), str(pause), *files],
+            env=environment(),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._listener = threading.Thread(target=self._listen)
+        self._listener.start()
 
     def join(self, seconds: float) -> None:
         """Wait until everything is acknowledged."""
-        self._thread.join(seconds)
-        assert not self._thread.is_alive(), f"{len(self.acknowledged)} of {len(self._samples)}"
+        code = self._process.wait(seconds)
+        assert code == 0, f"the sender gave up after {len(self.acknowledged)} objects"
+        self._listener.join()
 
-    def _send_all(self) -> None:
-        waiting = list(self._samples)
-        give_up = time.monotonic() + 300
-        while waiting and time.monotonic() < give_up:
-            entity = AE("SENDER")
-            entity.add_requested_context(
-                DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
-            )
-            entity.connection_timeout = entity.acse_timeout = entity.network_timeout = 5
-            entity.dimse_timeout = 20
-            association = entity.associate(HOST, self._port, ae_title="TRIAGE")
-            if association.is_established:
-                self._send(association, waiting)
-                association.release() if association.is_established else association.abort()
-            waiting = [s for s in waiting if s.sop_instance_uid not in self.acknowledged]
-            time.sleep(0.1)
+    def end(self) -> None:
+        """Leave nothing of it behind."""
+        self._process.kill()
+        self._process.wait()
+        self._listener.join()
 
-    def _send(self, association: Association, samples: Sequence[Sample]) -> None:
-        for sample in samples:
-            dataset = dcmread(sample.file)
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as lines:
+            for line in lines:
+                word, uid = line.split()
+                if word == "sending":
+                    self.in_flight.set()
+                    continue
+                self.in_flight.clear()
+                if word == "stored":
+                    self.acknowledged.append(uid)
+                else:
+                    self.interrupted += 1
+
+
+def main(port: int, pause: float, files: Sequence[str]) -> int:
+    """Send the files until each was acknowledged with success; give up after five minutes."""
+    waiting = list(files)
+    give_up = time.monotonic() + 300
+    while waiting and time.monotonic() < give_up:
+        entity = AE("SENDER")
+        entity.add_requested_context(DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian)
+        entity.connection_timeout = entity.acse_timeout = entity.network_timeout = 5
+        entity.dimse_timeout = 20
+        association = entity.associate(HOST, port, ae_title="TRIAGE")
+        while waiting and association.is_established:
+            dataset = dcmread(waiting[0])
             status = None
-            self.in_flight.set()
+            _say("sending", dataset.SOPInstanceUID)
             with suppress(RuntimeError):  # pynetdicom: the association is gone already
                 status = association.send_c_store(dataset).get("Status")
-            self.in_flight.clear()
-            if status != 0x0000:
-                self.interrupted += 1
-                return
-            self.acknowledged.add(sample.sop_instance_uid)
-            time.sleep(self.pause)
+            _say("stored" if status == 0x0000 else "lost", dataset.SOPInstanceUID)
+            if status == 0x0000:
+                del waiting[0]
+                time.sleep(pause)
+        if association.is_established:
+            association.release()
+        time.sleep(0.1)
+    return len(waiting) > 0
+
+
+def _say(word: str, uid: str) -> None:
+    sys.stdout.write(f"{word} {uid}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), float(sys.argv[2]), sys.argv[3:]))

@@ -1,0 +1,80 @@
+"""A study's row, derived from its views."""
+
+import pytest
+
+from triage.core.assessment import assess
+from triage.core.study import Side, StudyStatus, View, ViewState
+from triage.core.studytype import StudyType
+
+DAMAGED = "undecodable: the pixel data ends early"
+HIP = "outside_upper_extremity: Body Part Examined is 'HIP'"
+REPORT = "not_an_image: Basic Text SR is not an image"
+
+
+def view(state, probability=None, reason=None):
+    return View(
+        study_type=StudyType.HAND,
+        side=Side.UNKNOWN,
+        state=state,
+        probability=probability,
+        reason=reason,
+    )
+
+
+PENDING = view(ViewState.PENDING)
+SCORED = view(ViewState.SCORED, 0.7)
+FAILED = view(ViewState.FAILED, reason=DAMAGED)
+
+
+@pytest.mark.parametrize(
+    ("views", "closed", "status"),
+    [
+        ([], False, StudyStatus.RECEIVING),
+        ([SCORED], False, StudyStatus.RECEIVING),
+        ([], True, StudyStatus.UNSCORABLE),
+        ([PENDING, SCORED], True, StudyStatus.COMPLETE),
+        ([PENDING, FAILED], True, StudyStatus.COMPLETE),
+        ([SCORED, FAILED], True, StudyStatus.SCORED),
+        ([FAILED, FAILED], True, StudyStatus.FAILED),
+    ],
+)
+def test_the_status_follows_from_the_views(views, closed, status):
+    assert assess(views, closed=closed).status is status
+
+
+def test_a_view_without_a_score_yet_leaves_a_provisional_one():
+    assessment = assess([SCORED, PENDING], closed=False)
+
+    assert (assessment.views, assessment.views_scored) == (2, 1)
+    assert assessment.score.probability == 0.7
+
+
+def test_a_view_that_was_set_aside_is_told_with_its_cause():
+    assessment = assess([SCORED, FAILED], closed=True)
+
+    assert assessment.reason == f"partly_scored: 1 of 2 views could not be scored ({DAMAGED})"
+
+
+def test_a_study_whose_views_all_failed_is_not_scored():
+    assessment = assess([FAILED], closed=True)
+
+    assert assessment.score is None
+    assert assessment.reason == DAMAGED
+
+
+def test_a_view_that_waits_tells_why():
+    waiting = view(ViewState.PENDING, reason="no_model: model.path is empty")
+
+    assert assess([waiting], closed=True).reason == "no_model: model.path is empty"
+
+
+def test_an_image_that_was_left_out_says_more_than_a_report():
+    assessment = assess([], closed=True, unscorable_reasons=[REPORT, HIP])
+
+    assert assessment.reason == HIP
+
+
+def test_an_image_after_the_reading_is_what_the_reader_must_know_first():
+    assessment = assess([SCORED, FAILED], closed=True, image_after_reading=True)
+
+    assert assessment.reason.startswith("image_after_reading: ")

@@ -1,0 +1,149 @@
+"""What the header says, whatever stands in it."""
+
+import zlib
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from pydicom.config import disable_value_validation
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from triage.core.selection import ObjectKind
+from triage.core.study import Side
+from triage.core.studytype import StudyType
+from triage.dicom.header import read_file_header, read_header
+from triage.dicom.radiograph import StudyHeader, digital_radiograph, save
+from triage.errors import BadInstance
+
+
+def radiograph(**attributes):
+    study = StudyHeader(
+        study_instance_uid="1.2.3",
+        study_type=StudyType.HAND,
+        side=Side.LEFT,
+        accession_number="A1",
+        patient_name="Müller^Jörg",
+    )
+    dataset = digital_radiograph(np.full((8, 6), 7, np.uint8), study, sop_instance_uid="1.2.3.4")
+    with disable_value_validation():
+        for keyword, value in attributes.items():
+            if value is None:
+                delattr(dataset, keyword)
+            else:
+                setattr(dataset, keyword, value)
+    return dataset
+
+
+def encode(dataset, syntax=ExplicitVRLittleEndian):
+    stream = DicomBytesIO()
+    stream.is_implicit_VR, stream.is_little_endian = (
+        syntax.is_implicit_VR,
+        syntax.is_little_endian,
+    )
+    with disable_value_validation():
+        write_dataset(stream, dataset)
+    data = stream.getvalue()
+    if syntax == DeflatedExplicitVRLittleEndian:
+        squeezer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        data = squeezer.compress(data) + squeezer.flush()
+    return data
+
+
+@pytest.mark.parametrize(
+    "syntax",
+    [
+        ImplicitVRLittleEndian,
+        ExplicitVRLittleEndian,
+        DeflatedExplicitVRLittleEndian,
+        ExplicitVRBigEndian,
+    ],
+)
+def test_the_header_is_the_same_in_every_encoding(syntax):
+    header = read_header(encode(radiograph(), syntax), transfer_syntax_uid=syntax)
+
+    assert header.study_instance_uid == "1.2.3"
+    assert header.sop_instance_uid == "1.2.3.4"
+    assert header.kind is ObjectKind.RADIOGRAPH
+    assert (header.body_part, header.side, header.frames) == ("HAND", Side.LEFT, 1)
+    assert header.patient_name == "Müller^Jörg"
+    assert len(header.pixel_digest) == 64
+
+
+def test_a_new_header_on_the_same_pixels_keeps_the_pixel_digest():
+    first, second, other = radiograph(), radiograph(PatientID="corrected"), radiograph()
+    other.PixelData = bytes(48)
+
+    digests = [
+        read_header(encode(d), transfer_syntax_uid=ExplicitVRLittleEndian).pixel_digest
+        for d in (first, second, other)
+    ]
+
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_a_file_has_the_header_of_what_was_sent(tmp_path):
+    save(radiograph(), tmp_path / "a.dcm")
+
+    assert read_file_header(tmp_path / "a.dcm").study_instance_uid == "1.2.3"
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"StudyInstanceUID": None}, "StudyInstanceUID is missing"),
+        ({"StudyInstanceUID": ""}, "StudyInstanceUID is missing"),
+        ({"SOPInstanceUID": None}, "SOPInstanceUID is missing"),
+        ({"StudyInstanceUID": "1." + "2" * 90}, "StudyInstanceUID is not a UID"),
+    ],
+)
+def test_an_object_without_its_identifiers_is_refused(attributes, message):
+    with pytest.raises(BadInstance, match=message):
+        read_header(encode(radiograph(**attributes)), transfer_syntax_uid=ExplicitVRLittleEndian)
+
+
+def test_texts_lose_what_would_break_a_log_or_a_database():
+    dataset = radiograph(PatientID="A\0B\nC", AccessionNumber="x" * 5000)
+
+    header = read_header(encode(dataset), transfer_syntax_uid=ExplicitVRLittleEndian)
+
+    assert header.patient_id == "ABC"
+    assert len(header.accession_number) <= 1024
+
+
+@pytest.mark.parametrize(("frames", "counted"), [(None, 1), ("3", 3), ("0", 1), ("-5", 1)])
+def test_an_absurd_number_of_frames_counts_as_one(frames, counted):
+    dataset = radiograph()
+    if frames is not None:
+        dataset.NumberOfFrames = frames
+
+    header = read_header(encode(dataset), transfer_syntax_uid=ExplicitVRLittleEndian)
+
+    assert header.frames == counted
+
+
+def test_an_object_without_pixels_has_no_frames():
+    header = read_header(
+        encode(radiograph(PixelData=None)), transfer_syntax_uid=ExplicitVRLittleEndian
+    )
+
+    assert (header.frames, header.pixel_digest) == (0, "")
+
+
+def test_any_bytes_end_in_a_refusal_or_a_header():
+    data = encode(radiograph())
+    rng = np.random.default_rng(7)
+    for _ in range(400):
+        broken = bytearray(data[: rng.integers(0, len(data))])
+        for position in rng.integers(0, max(len(broken), 1), 5):
+            if broken:
+                broken[position] = rng.integers(0, 256)
+        # Anything but our own refusal fails the test.
+        with suppress(BadInstance):
+            read_header(bytes(broken), transfer_syntax_uid=ExplicitVRLittleEndian)

@@ -1,0 +1,107 @@
+"""The settings: precedence, and every mistake named."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from triage import settings
+from triage.errors import ConfigurationError
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def write(text):
+        path = tmp_path / "site.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_the_repositorys_file_has_every_key_with_its_default():
+    shipped = tomllib.loads((REPOSITORY / "triage.toml").read_text())
+
+    assert shipped == settings.Settings().model_dump(mode="json")
+
+
+def test_every_key_of_the_repositorys_file_is_explained():
+    lines = (REPOSITORY / "triage.toml").read_text().splitlines()
+
+    explained = False
+    for line in lines:
+        if line.startswith("#"):
+            explained = True
+        elif line == "" or line.startswith("["):
+            explained = False
+        elif " = " in line and line.split(" = ")[0] != "port":  # port goes with host
+            assert explained, f"{line} has no comment"
+
+
+def test_the_environment_overrides_the_file(write, monkeypatch):
+    path = write("[study]\nquiet = 3\nlimit = 30\n")
+    monkeypatch.setenv("TRIAGE_STUDY__QUIET", "5")
+
+    loaded = settings.load(path)
+
+    assert (loaded.study.quiet, loaded.study.limit) == (5, 30)
+
+
+def test_a_file_in_the_working_directory_is_found(write):
+    write("").with_name("triage.toml").write_text("[study]\nquiet = 7\n")
+
+    assert settings.load().study.quiet == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[study]\nquite = 3\n", ["site.toml: study.quite", "no such key"]),
+        ("[studie]\nquiet = 3\n", ["site.toml: studie", "no such key"]),
+        ("[study]\nquiet = 'soon'\n", ["study.quiet", "'soon'", "number"]),
+        ("[study]\nquiet = 0\n", ["study.quiet", "greater than 0"]),
+        ("[study]\nquiet = nan\n", ["study.quiet"]),
+        ("[study]\nunknown_part = 'guess'\n", ["study.unknown_part", "'skip' or 'score'"]),
+        ("[database]\nurl = 'mysql://x'\n", ["database.url", "sqlite:///", "mysql"]),
+        ("[database]\nurl = 'postgresql://x/y'\n", ["database.url", "+psycopg"]),
+        ("[database]\nurl = 'sqlite:///:memory:'\n", ["database.url", "needs a file"]),
+        ("[dicom]\nport = 70000\n", ["dicom.port", "65535"]),
+        ("[dicom]\nae_title = 'A TITLE FAR TOO LONG'\n", ["dicom.ae_title", "1 to 16"]),
+        ("[dicom]\nallow = [{address = '10.0.0'}]\n", ["dicom.allow.0.address", "10.0.0"]),
+        ("[study\n", ["site.toml", "TOML"]),
+    ],
+)
+def test_a_mistake_in_the_file_is_named(write, text, named):
+    path = write(text)
+
+    with pytest.raises(ConfigurationError) as caught:
+        settings.load(path)
+
+    assert all(part in str(caught.value) for part in named), caught.value
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "named"),
+    [
+        ("TRIAGE_STUDY__QUITE", "5", ["TRIAGE_STUDY__QUITE", "quiet, limit"]),
+        ("TRIAGE_STUDIE__QUIET", "5", ["TRIAGE_STUDIE__QUIET", "study"]),
+        ("TRIAGE_STUDY__QUIET", "soon", ["TRIAGE_STUDY__QUIET", "soon"]),
+        ("TRIAGE_DICOM__ALLOW", "[{", ["allow"]),
+    ],
+)
+def test_a_mistake_in_the_environment_is_named(write, monkeypatch, name, value, named):
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(ConfigurationError) as caught:
+        settings.load(write(""))
+
+    assert all(part in str(caught.value) for part in named), caught.value
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"nowhere.toml: there is no such file"):
+        settings.load(tmp_path / "nowhere.toml")
