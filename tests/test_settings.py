@@ -90,7 +90,7 @@ def test_a_mistake_in_the_file_is_named(write, text, named):
         ("TRIAGE_STUDY__QUITE", "5", ["TRIAGE_STUDY__QUITE", "quiet, limit"]),
         ("TRIAGE_STUDIE__QUIET", "5", ["TRIAGE_STUDIE__QUIET", "study"]),
         ("TRIAGE_STUDY__QUIET", "soon", ["TRIAGE_STUDY__QUIET", "soon"]),
-        ("TRIAGE_DICOM__ALLOW", "[{", ["allow"]),
+        ("TRIAGE_DICOM__ALLOW", "[{", ["TRIAGE_DICOM__ALLOW", "JSON"]),
     ],
 )
 def test_a_mistake_in_the_environment_is_named(write, monkeypatch, name, value, named):

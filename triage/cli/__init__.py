@@ -15,6 +15,7 @@ import typer
 from triage import __version__, logs
 from triage.cli import db, models, worklist
 from triage.cli.doctor import doctor
+from triage.cli.quickstart import quickstart
 from triage.cli.score import score
 from triage.cli.serve import serve
 from triage.errors import TriageError
@@ -27,6 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(serve)
+app.command()(quickstart)
 app.command()(worklist.worklist)
 app.command()(worklist.show)
 app.command()(worklist.claim)
