@@ -1,0 +1,260 @@
+"""The queue of views: holds, results, retries, blame, on both databases."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.support.store import at
+from triage.core.study import StudyStatus
+from triage.store import scoring
+from triage.store.scoring import HOLD, MAX_ATTEMPTS, MAX_INTERRUPTIONS
+
+
+def fill(store, views):
+    for number in range(views):
+        store.file("1.1", f"1.1.{number}")
+
+
+def test_the_earliest_views_are_taken_first_up_to_the_limit(store):
+    fill(store, 5)
+
+    first, second = store.hold("s1", limit=3), store.hold("s2", limit=3)
+
+    assert [work.sop_instance_uid for work in first] == ["1.1.0", "1.1.1", "1.1.2"]
+    assert [work.sop_instance_uid for work in second] == ["1.1.3", "1.1.4"]
+
+
+def test_scorers_that_race_never_get_the_same_view(store):
+    fill(store, 60)
+
+    def drain(scorer):
+        taken = []
+        while work := store.hold(scorer, limit=4):
+            taken += [item.view_id for item in work]
+        return taken
+
+    with ThreadPoolExecutor(4) as threads:
+        shares = list(threads.map(drain, ["s1", "s2", "s3", "s4"]))
+
+    taken = sum(shares, [])
+    assert len(taken) == len(set(taken)) == 60
+
+
+def test_a_hold_that_ran_out_is_free_for_another(store):
+    fill(store, 1)
+    store.hold("s1")
+    over = HOLD.total_seconds()
+
+    assert store.hold("s2", seconds=over) == []
+    assert len(store.hold("s2", seconds=over + 0.1)) == 1
+
+
+def test_the_result_of_a_scorer_that_lost_its_hold_is_dropped(store):
+    fill(store, 1)
+    late = store.hold("s1")
+    held = store.hold("s2", seconds=31)
+
+    assert store.save(late, 0.1, "s1", seconds=32) == []
+    assert store.row().probability is None
+    assert store.save(held, 0.9, "s2", seconds=33) == [("1.1", StudyStatus.RECEIVING)]
+    assert store.row().probability == 0.9
+    assert store.save(late, 0.1, "s1", seconds=34) == []
+    assert store.fail(late, "s1", seconds=34) == []
+    assert store.row().probability == 0.9
+
+
+def test_the_result_of_bytes_that_were_replaced_meanwhile_does_not_count(store):
+    store.file(pixels="a")
+    work = store.hold()
+    store.file(pixels="b", seconds=1)
+
+    store.save(work, 0.9, seconds=2)
+
+    assert store.row().probability is None
+    assert store.row().views_scored == 0
+
+
+def test_results_of_several_studies_are_stored_together(store):
+    store.file("1.1")
+    store.file("1.2")
+
+    touched = store.score(0.7)
+
+    assert touched == [("1.1", StudyStatus.RECEIVING), ("1.2", StudyStatus.RECEIVING)]
+    assert {store.row("1.1").probability, store.row("1.2").probability} == {0.7}
+
+
+def test_a_view_that_fails_is_tried_again_soon_and_alone(store):
+    fill(store, 3)
+    work = store.hold()
+    store.fail(work[:1])
+    store.save(work[1:2], 0.5)
+    store.file("1.1", "1.1.9")
+
+    now = store.hold("s2", seconds=0.1)
+    soon = store.hold("s3", seconds=0.5)
+
+    assert [item.sop_instance_uid for item in now] == ["1.1.9"]
+    assert [item.sop_instance_uid for item in soon] == ["1.1.0"]
+
+
+def test_views_without_trouble_are_not_held_together_with_a_troubled_one(store):
+    fill(store, 3)
+    store.fail(store.hold(limit=2)[1:])
+    store.free_dead("s1", blame=False)
+
+    batches = []
+    while work := store.hold("s2", seconds=1):
+        batches.append([item.sop_instance_uid for item in work])
+
+    assert sorted(batches) == [["1.1.0"], ["1.1.1"], ["1.1.2"]]
+
+
+def test_a_view_is_set_aside_after_three_failures(store):
+    fill(store, 2)
+    store.save(store.hold(limit=1), 0.9)
+
+    for attempt in range(MAX_ATTEMPTS):
+        assert "failed" not in store.states()
+        (work,) = store.hold(seconds=attempt + 1)
+        store.fail([work], seconds=attempt + 1)
+
+    assert store.states() == ["scored", "failed"]
+    assert store.hold(seconds=1000) == []
+    assert store.row().probability == 0.9
+    assert store.row().reason.startswith("partly_scored: 1 of 2 views")
+    assert "it is broken" in store.row().reason
+
+
+def test_a_final_failure_is_not_tried_again(store):
+    fill(store, 1)
+
+    store.fail(store.hold(), final=True)
+
+    assert store.states() == ["failed"]
+    store.complete(10)
+    assert store.row().status is StudyStatus.FAILED
+    assert store.row().reason == "undecodable: it is broken"
+
+
+def test_a_scorer_that_died_alone_is_blamed_on_its_views_until_they_are_set_aside(store):
+    fill(store, 1)
+
+    for attempt in range(MAX_ATTEMPTS):
+        assert len(store.hold("dead", seconds=attempt)) == 1
+        assert store.free_dead("dead", blame=True) == 1
+
+    assert store.states() == ["failed"]
+    assert store.detail().instances[0].reason.startswith("scorer_crashed: ")
+
+
+def test_the_end_of_the_daemon_is_counted_apart_and_forgiven_longer(store):
+    fill(store, 1)
+
+    for number in range(MAX_INTERRUPTIONS):
+        assert store.states() == ["pending"], number
+        assert len(store.hold("dead", seconds=number)) == 1
+        store.free_dead("dead", blame=False)
+
+    assert store.states() == ["failed"]
+
+
+def test_what_the_living_hold_is_not_freed(store):
+    fill(store, 2)
+    store.hold("dead", limit=1)
+    store.hold("alive", limit=1)
+
+    assert store.free_dead("dead", blame=True) == 1
+
+    assert [work.sop_instance_uid for work in store.hold("s2")] == ["1.1.0"]
+    assert store.hold("s2") == []
+
+
+def test_a_view_that_was_freed_is_scored_like_any_other(store):
+    fill(store, 1)
+    store.hold("dead")
+    store.free_dead("dead", blame=True)
+
+    store.score(0.9)
+
+    assert store.row().probability == 0.9
+    assert store.states() == ["scored"]
+
+
+def test_a_missing_model_is_explained_in_every_study_and_forgotten_when_scored(store):
+    store.file("1.1")
+    store.file("1.2")
+    store.file_report("1.3", "1.3.1")
+
+    why = "no_model: there is none"
+    assert scoring.explain_pending(store.database, why, at(0)) == 2
+    assert scoring.explain_pending(store.database, why, at(0)) == 0
+
+    assert store.row("1.1").reason == store.row("1.2").reason == why
+    assert store.row("1.3").reason != why
+    store.score(0.9)
+    assert store.row("1.1").reason is None
+
+
+def test_a_rescore_keeps_the_former_score_until_the_new_one_is_there(store):
+    store.file("1.1", "1.1.1")
+    store.file("1.1", "1.1.2")
+    store.score(0.9)
+    store.complete(10)
+
+    scoring.rescore_studies(store.database, [store.id()], at(20), "anna")
+
+    assert (store.row().probability, store.row().label) == (0.9, "abnormal")
+    assert store.row().views_scored == 0
+    assert store.row().status is StudyStatus.COMPLETE
+    assert store.kinds()[-2:] == ["rescore", "complete"] or "rescore" in store.kinds()
+    first, second = store.hold(seconds=21)
+    store.save([first], 0.1, seconds=22)
+    assert store.row().probability == pytest.approx(0.5)
+    store.save([second], 0.1, seconds=22)
+    assert (store.row().probability, store.row().label) == (0.1, "normal")
+    assert store.row().status is StudyStatus.SCORED
+
+
+def test_a_rescore_tries_again_what_was_set_aside(store):
+    fill(store, 1)
+    store.fail(store.hold(), final=True)
+    store.complete(10)
+
+    scoring.rescore_studies(store.database, [store.id()], at(20), "anna")
+
+    assert len(store.hold(seconds=21)) == 1
+
+
+def test_a_rescore_takes_the_view_from_the_scorer_that_holds_it(store):
+    fill(store, 1)
+    stale = store.hold("s1")
+
+    scoring.rescore_studies(store.database, [store.id()], at(1), "anna")
+
+    assert store.save(stale, 0.9, "s1", seconds=2) == []
+    assert store.states() == ["pending"]
+
+
+def test_scorers_and_receivers_of_the_same_studies_do_not_block_each_other_for_ever(store):
+    for study in range(6):
+        store.file(f"1.{study}", f"1.{study}.0")
+
+    def receive(number):
+        for study in range(6):
+            store.file(f"1.{study}", f"1.{study}.{number + 1}")
+
+    def score(scorer):
+        for _ in range(12):
+            work = store.hold(scorer, limit=5)
+            store.save(work[::-1], 0.6, scorer)
+
+    with ThreadPoolExecutor(6) as threads:
+        jobs = [threads.submit(receive, number) for number in range(3)]
+        jobs += [threads.submit(score, f"s{number}") for number in range(3)]
+        for job in jobs:
+            job.result(timeout=60)
+    while store.score(0.6, seconds=60):
+        pass
+
+    assert {(store.row(f"1.{study}").views_scored) for study in range(6)} == {4}
