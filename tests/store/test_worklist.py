@@ -99,11 +99,7 @@ def test_the_columns_are_those_of_the_contract(database):
     assert columns == [field.name for field in fields(WorklistRow)]
     assert (
         columns
-        == (
-            "position priority overdue label probability provisional status reason study_type views"
-            " views_scored accession_number patient_id patient_name study_instance_uid"
-            " study_description received_at completed_at waiting_seconds claimed_by model"
-        ).split()
+        == ["position", "priority", "overdue", "label", "probability", "provisional", "status", "reason", "study_type", "views", "views_scored", "accession_number", "patient_id", "patient_name", "study_instance_uid", "study_description", "received_at", "completed_at", "waiting_seconds", "claimed_by", "model"]
     )
 
 

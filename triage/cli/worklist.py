@@ -3,6 +3,7 @@
 import dataclasses
 import getpass
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ from rich.console import Console
 from triage.cli.output import JsonOption, print_json, print_table, settings_of
 from triage.core.detail import StudyDetail
 from triage.core.worklist import WorklistRow
-from triage.errors import UsageError
+from triage.errors import DatabaseUnavailable, UsageError
 from triage.store import queries, reading, schema, scoring
 from triage.store.database import Database
 
@@ -47,9 +48,21 @@ def worklist(
     database = open_database(context)
     rows = queries.worklist(database, limit)
     _print_worklist(rows, json=json, one_line=watch)
-    while watch:
+    if watch:
+        with suppress(KeyboardInterrupt):
+            _watch(database, rows, limit, json=json)
+
+
+def _watch(database: Database, rows: list[WorklistRow], limit: int | None, *, json: bool) -> None:
+    """Print the worklist at each change, until the reader has enough."""
+    while True:
         time.sleep(WATCH_EVERY)
-        before, rows = rows, queries.worklist(database, limit)
+        before = rows
+        try:
+            rows = queries.worklist(database, limit)
+        except DatabaseUnavailable as error:  # a server that restarts ends no reading room's list
+            typer.echo(f"triage: {error}", err=True)
+            continue
         if [_timeless(row) for row in rows] != [_timeless(row) for row in before]:
             _print_worklist(rows, json=json, one_line=True)
 

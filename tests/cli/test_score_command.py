@@ -1,0 +1,168 @@
+"""`triage score`: files in, studies out, no daemon."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from triage import cli
+from triage.core.study import Side
+from triage.core.studytype import StudyType
+from triage.dicom.radiograph import StudyHeader, digital_radiograph, save
+
+
+def pattern(number):
+    return np.random.default_rng(number).integers(0, 256, (40, 30), dtype=np.uint8)
+
+
+def dicom(path, number, *, study="1.2", part=StudyType.WRIST, side=Side.LEFT):
+    header = StudyHeader(study_instance_uid=study, study_type=part, side=side)
+    save(digital_radiograph(pattern(number), header, sop_instance_uid=f"{study}.{number}"), path)
+    return str(path)
+
+
+def picture(path, number):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pattern(number)).save(path)
+    return str(path)
+
+
+@pytest.fixture
+def score(random_model, tmp_path, monkeypatch, capfd):
+    """Run `triage score --json`; return (exit code, document, standard error)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRIAGE_MODEL__PATH", str(random_model))
+
+    def score(*arguments):
+        monkeypatch.setattr(sys, "argv", ["triage", "score", "--json", *arguments])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code or 0
+        out, err = capfd.readouterr()
+        return code, json.loads(out) if out else None, err
+
+    return score
+
+
+def test_dicom_files_form_studies_in_the_order_given(score, tmp_path):
+    code, studies, _ = score(
+        dicom(tmp_path / "b.dcm", 1, study="1.9"),
+        dicom(tmp_path / "a.dcm", 1, study="1.2"),
+        dicom(tmp_path / "c.dcm", 2, study="1.9"),
+    )
+
+    assert code == 0
+    assert [(s["study_instance_uid"], len(s["views"])) for s in studies] == [("1.9", 2), ("1.2", 1)]
+    assert list(studies[0]) == [
+        "study_instance_uid",
+        "study_type",
+        "label",
+        "probability",
+        "status",
+        "reason",
+        "model",
+        "views",
+    ]
+    assert list(studies[0]["views"][0]) == [
+        "path",
+        "sop_instance_uid",
+        "frame",
+        "group",
+        "probability",
+        "status",
+        "reason",
+    ]
+    first = studies[0]
+    assert first["probability"] == pytest.approx(
+        sum(view["probability"] for view in first["views"]) / 2, abs=1e-12
+    )
+    assert (first["study_type"], first["status"], first["views"][0]["group"]) == (
+        "wrist",
+        "scored",
+        "wrist L",
+    )
+
+
+def test_a_picture_scores_like_its_dicom_twin(score, tmp_path):
+    png = picture(tmp_path / "XR_WRIST" / "patient1" / "image1.png", 5)
+
+    _, (from_png, from_dicom), _ = score(png, dicom(tmp_path / "a.dcm", 5))
+
+    assert from_png["probability"] == pytest.approx(from_dicom["probability"], abs=1e-6)
+    assert (from_png["study_instance_uid"], from_png["study_type"]) == (None, "wrist")
+
+
+def test_a_folder_is_walked_in_sorted_order_a_study_a_folder(score, tmp_path):
+    for place, number in (("p2/i1.png", 1), ("p1/i2.png", 2), ("p1/i1.png", 3)):
+        picture(tmp_path / "XR_HAND" / place, number)
+    (tmp_path / "XR_HAND" / "notes.txt").write_text("not a picture")
+
+    code, studies, _ = score("XR_HAND")
+
+    assert code == 0
+    assert [[view["path"] for view in study["views"]] for study in studies] == [
+        ["XR_HAND/p1/i1.png", "XR_HAND/p1/i2.png"],
+        ["XR_HAND/p2/i1.png"],
+    ]
+
+
+def test_pictures_elsewhere_need_their_study_type(score, tmp_path):
+    loose = picture(tmp_path / "image.png", 1)
+
+    _, (unknown,), _ = score(loose)
+    _, (named,), _ = score(loose, "--study-type", "elbow")
+
+    assert (unknown["status"], unknown["label"]) == ("unscorable", None)
+    assert unknown["reason"].startswith("unknown_part: ")
+    assert (named["status"], named["study_type"]) == ("scored", "elbow")
+
+
+def test_a_part_outside_the_seven_is_not_scored(score, tmp_path):
+    path = tmp_path / "chest.dcm"
+    header = StudyHeader(study_instance_uid="1.5", study_type=None)
+    dataset = digital_radiograph(pattern(1), header)
+    dataset.BodyPartExamined = "CHEST"
+    save(dataset, path)
+
+    code, (study,), _ = score(str(path))
+
+    assert code == 0
+    assert (study["status"], study["label"], study["probability"]) == ("unscorable", None, None)
+    assert study["reason"].startswith("outside_upper_extremity: ")
+
+
+def test_a_file_that_cannot_be_read_leaves_the_others_and_exits_with_1(score, tmp_path):
+    broken = tmp_path / "broken.dcm"
+    broken.write_bytes((tmp_path / dicom(tmp_path / "whole.dcm", 1)).read_bytes()[:-500])
+    text = tmp_path / "note.txt"
+    text.write_text("hello")
+
+    code, studies, err = score(
+        str(text), str(broken), dicom(tmp_path / "other.dcm", 2, study="1.7")
+    )
+
+    assert code == 1
+    assert "note.txt" in err
+    assert "broken.dcm" in err
+    assert [study["status"] for study in studies] == ["failed", "scored"]
+    assert studies[0]["reason"].startswith("undecodable: ")
+
+
+def test_a_path_that_does_not_exist_is_wrong_usage(score):
+    code, document, err = score("nowhere")
+
+    assert (code, document) == (2, None)
+    assert "nowhere" in err
+
+
+def test_without_a_model_it_says_what_to_do(score, tmp_path, monkeypatch):
+    monkeypatch.delenv("TRIAGE_MODEL__PATH")
+
+    code, document, err = score(dicom(tmp_path / "a.dcm", 1))
+
+    assert (code, document) == (1, None)
+    assert "triage model import" in err
