@@ -15,12 +15,6 @@ from typing import Any
 
 import pynetdicom
 from pydicom.dataset import Dataset
-from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-)
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.dsutils import encode_file_meta
@@ -29,9 +23,8 @@ from pynetdicom.sop_class import Verification
 from pynetdicom.transport import ThreadedAssociationServer
 
 from triage import logs
-from triage.dicom import codecs
 from triage.dicom.access import is_allowed
-from triage.dicom.sopclasses import NOT_IMAGES, OTHER_IMAGES, RADIOGRAPHS
+from triage.dicom.sopclasses import offer
 from triage.errors import (
     BadInstance,
     DatabaseUnavailable,
@@ -117,7 +110,8 @@ class Receiver:
         entity.maximum_associations = self._settings.max_associations
         entity.maximum_pdu_size = self._settings.max_pdu_size
         entity.require_called_aet = self._settings.check_called_ae_title
-        _offer(entity)
+        for sop_class, syntaxes in offer():
+            entity.add_supported_context(sop_class, syntaxes)
         try:
             self._server = entity.make_server(
                 (host, port), evt_handlers=self._handlers(), server_class=_Server
@@ -264,22 +258,6 @@ class Receiver:
             **_peer(event.assoc),
         )  # fmt: skip
         return status, reason
-
-
-def _offer(entity: AE) -> None:
-    """Offer what is meant: images in every syntax that can be decoded, the rest uncompressed."""
-    images = list(codecs.negotiable())
-    plain = [
-        ExplicitVRLittleEndian,
-        ImplicitVRLittleEndian,
-        DeflatedExplicitVRLittleEndian,
-        ExplicitVRBigEndian,
-    ]
-    entity.add_supported_context(Verification)
-    for sop_class in (*RADIOGRAPHS, *OTHER_IMAGES):
-        entity.add_supported_context(sop_class, images)
-    for sop_class in NOT_IMAGES:
-        entity.add_supported_context(sop_class, plain)
 
 
 def _arrival(event: Event) -> Arrival:

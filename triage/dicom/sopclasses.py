@@ -5,9 +5,18 @@ reports, presentation states, notes, fluoroscopy) is stored, so that a mixed
 study is not refused. Source: PS3.4 annex B.5, PS3.6 annex A.
 """
 
-from pydicom.uid import UID
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
 from triage.core.selection import ObjectKind
+from triage.dicom import codecs
+
+VERIFICATION = "1.2.840.10008.1.1"
 
 RADIOGRAPHS = (
     "1.2.840.10008.5.1.4.1.1.1",  # Computed Radiography Image
@@ -51,3 +60,23 @@ def kind_of(sop_class_uid: str) -> ObjectKind:
 def name_of(sop_class_uid: str) -> str:
     """Return the SOP class's name for people, the UID where it has none here."""
     return str(UID(sop_class_uid).name)
+
+
+def offer() -> list[tuple[str, list[str]]]:
+    """Return the SOP classes and transfer syntaxes to accept.
+
+    What is meant and no more, because every pair slows each negotiation: images
+    in the syntaxes that this installation decodes, the rest uncompressed.
+    """
+    images = list(codecs.negotiable())
+    plain = [
+        ExplicitVRLittleEndian,
+        ImplicitVRLittleEndian,
+        DeflatedExplicitVRLittleEndian,
+        ExplicitVRBigEndian,
+    ]
+    return [
+        (VERIFICATION, [ImplicitVRLittleEndian, ExplicitVRLittleEndian]),
+        *((sop_class, images) for sop_class in (*RADIOGRAPHS, *OTHER_IMAGES)),
+        *((sop_class, plain) for sop_class in NOT_IMAGES),
+    ]
