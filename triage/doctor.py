@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
 
 from triage.dicom import codecs, scu
 from triage.errors import SendFailed, TriageError
@@ -118,10 +117,9 @@ def _codecs(_settings: Settings) -> Finding:
 
 
 def _model(settings: Settings) -> Finding:
-    from triage.model.card import read_card
+    from triage.model.card import chosen_path, read_card
 
-    if settings.model.path:
-        read_card(Path(settings.model.path))  # the cheap half first: torch takes seconds
+    read_card(chosen_path(settings.model))  # the cheap half first: torch takes seconds
     from triage.model.scorer import open_scorer
 
     started = time.perf_counter()

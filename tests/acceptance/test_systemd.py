@@ -31,6 +31,7 @@ REPOSITORY = Path(__file__).parents[2]
 GUIDE = (REPOSITORY / "deploy/INSTALL.md").read_text("utf-8")
 PACKAGES = "systemd,systemd-sysv,dbus,python3,python3-venv,ca-certificates,sudo"
 WATCHDOG = 60  # seconds, WatchdogSec= of the unit
+NEW_STUDIES = "--invent-series 1 --invent-study 1"  # storescu: each image is a study of its own
 WORK = "/root/work"  # where the administrator stands; closed to the user triage
 
 
@@ -298,7 +299,7 @@ def test_a_killed_scorer_leaves_the_receiver_up(machine):
 def test_a_stop_in_the_middle_of_sending_loses_nothing_that_was_acknowledged(machine, report_figure):
     many = " ".join(["*.dcm"] * 20)
     sender = machine.start(
-        f"storescu --verbose --invent-instance --invent-series --invent-study "
+        f"storescu --verbose {NEW_STUDIES} "
         f"-aec TRIAGE 127.0.0.1 {machine.port} {many}"
     )
     count = "sudo -u triage sqlite3 /var/lib/triage/triage.db 'SELECT count(*) FROM instance'"
@@ -327,7 +328,7 @@ def test_without_a_model_the_service_stays_up_and_explains(machine):
     model = "/var/lib/triage/model.safetensors"
     machine.run(f"mv {model} {model}.away && systemctl restart triage")
     daemon = machine.main_pid
-    machine.send("--invent-instance --invent-study IMAGE.dcm")
+    machine.send(f"{NEW_STUDIES} IMAGE.dcm")
 
     time.sleep(WATCHDOG + 15)
 
@@ -410,7 +411,7 @@ def test_postgresql_takes_over_by_the_guide_and_may_come_up_later(machine, repor
 
     machine.run("systemctl stop postgresql")
     refused = machine.run(
-        f"storescu --verbose --invent-study --invent-instance -aec TRIAGE "
+        f"storescu --verbose {NEW_STUDIES} -aec TRIAGE "
         f"127.0.0.1 {machine.port} IMAGE.dcm 2>&1",
         check=False,
     )
@@ -422,7 +423,7 @@ def test_postgresql_takes_over_by_the_guide_and_may_come_up_later(machine, repor
     machine.run("systemctl start postgresql")
     seconds = eventually(lambda: machine.known("ActiveState") == "active", within=60)
     report_figure(f"up {seconds:.1f} s after its database")
-    machine.send("--invent-study --invent-instance IMAGE.dcm")
+    machine.send(f"{NEW_STUDIES} IMAGE.dcm")
     eventually(lambda: all_scored(machine), within=60)
 
 

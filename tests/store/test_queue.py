@@ -36,7 +36,7 @@ def test_scorers_that_race_never_get_the_same_view(store):
     with ThreadPoolExecutor(4) as threads:
         shares = list(threads.map(drain, ["s1", "s2", "s3", "s4"]))
 
-    taken = sum(shares, [])
+    taken = [view for share in shares for view in share]
     assert len(taken) == len(set(taken)) == 60
 
 
@@ -207,7 +207,7 @@ def test_a_rescore_keeps_the_former_score_until_the_new_one_is_there(store):
     assert (store.row().probability, store.row().label) == (0.9, "abnormal")
     assert store.row().views_scored == 0
     assert store.row().status is StudyStatus.COMPLETE
-    assert store.kinds()[-2:] == ["rescore", "complete"] or "rescore" in store.kinds()
+    assert "rescore" in store.kinds()
     first, second = store.hold(seconds=21)
     store.save([first], 0.1, seconds=22)
     assert store.row().probability == pytest.approx(0.5)

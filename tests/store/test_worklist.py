@@ -19,6 +19,13 @@ from triage.store.progress import mark_overdue
 from triage.store.tables import metadata, study
 
 STUDIES = 400
+FIRST_ROWS = "SELECT * FROM worklist LIMIT 5"
+CONTRACT = [
+    *("position", "priority", "overdue", "label", "probability", "provisional", "status"),
+    *("reason", "study_type", "views", "views_scored", "accession_number", "patient_id"),
+    *("patient_name", "study_instance_uid", "study_description", "received_at"),
+    *("completed_at", "waiting_seconds", "claimed_by", "model"),
+]
 
 
 @pytest.fixture
@@ -97,10 +104,7 @@ def test_the_columns_are_those_of_the_contract(database):
     columns = [column["name"] for column in inspect_view(database)]
 
     assert columns == [field.name for field in fields(WorklistRow)]
-    assert (
-        columns
-        == ["position", "priority", "overdue", "label", "probability", "provisional", "status", "reason", "study_type", "views", "views_scored", "accession_number", "patient_id", "patient_name", "study_instance_uid", "study_description", "received_at", "completed_at", "waiting_seconds", "claimed_by", "model"]
-    )
+    assert columns == CONTRACT
 
 
 def inspect_view(database):
@@ -232,12 +236,12 @@ def plain(condition):
 
 
 def test_the_reading_order_is_read_from_its_index(crowd):
-    explain = "EXPLAIN QUERY PLAN" if crowd.database.is_sqlite else "EXPLAIN"
+    explain = "EXPLAIN QUERY PLAN " if crowd.database.is_sqlite else "EXPLAIN "
     with crowd.database.writing() as connection:
         if not crowd.database.is_sqlite:
             connection.execute(text("ANALYZE study"))
             connection.execute(text("SET LOCAL enable_seqscan = off"))
-        plan = connection.execute(text(f"{explain} SELECT * FROM worklist LIMIT 5")).all()
+        plan = connection.execute(text(explain + FIRST_ROWS)).all()
 
     assert "ix_study_reading_order" in str(plan)
 

@@ -18,6 +18,7 @@ from pydantic.dataclasses import dataclass
 
 from triage.core.studytype import StudyType
 from triage.errors import ModelUnusable
+from triage.settings import ModelSettings
 
 METADATA_KEY = "triage.card"
 FORMAT = 1  # raised when a reader of the former format would misunderstand a card
@@ -121,6 +122,17 @@ def explain(error: ValidationError) -> str:
         + ("" if problem["type"] == "missing" else f" (it is {problem['input']!r:.80})")
         for problem in error.errors()
     )
+
+
+def chosen_path(settings: ModelSettings) -> Path:
+    """Return the checkpoint that the settings name; raises ModelUnusable when they name none."""
+    if not settings.path:
+        raise ModelUnusable(
+            "model.path is empty, so there is no model; set it in triage.toml, or "
+            "TRIAGE_MODEL__PATH in the environment, to a checkpoint with a card "
+            "(`triage model import` makes one)"
+        )
+    return Path(settings.path)
 
 
 def read_card(path: Path) -> Card:

@@ -10,6 +10,7 @@ import torch
 from triage.core.studytype import StudyType
 from triage.errors import ConfigurationError, ModelUnusable
 from triage.model import checkpoint, preprocess
+from triage.model.card import chosen_path
 from triage.model.preprocess import Grey, Prepared
 from triage.settings import ModelSettings
 
@@ -31,14 +32,8 @@ def open_scorer(settings: ModelSettings) -> "Scorer":
     Raises ModelUnusable when there is none or it is damaged, ConfigurationError
     when this machine has not what they ask for.
     """
-    if not settings.path:
-        raise ModelUnusable(
-            "model.path is empty, so there is no model; set it in triage.toml, or "
-            "TRIAGE_MODEL__PATH in the environment, to a checkpoint with a card "
-            "(`triage model import` makes one)"
-        )
     return Scorer(
-        Path(settings.path),
+        chosen_path(settings),
         device=settings.device,
         backend=settings.backend,
         precision=settings.precision,

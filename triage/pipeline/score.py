@@ -231,11 +231,11 @@ def _fingerprint(path: str) -> object:
 
 
 def _open(settings: Settings) -> "Scorer":
-    from triage.model.card import read_card
+    from triage.model.card import chosen_path, read_card
+
+    read_card(chosen_path(settings.model))
     from triage.model.scorer import open_scorer
 
-    if settings.model.path:
-        read_card(Path(settings.model.path))
     return open_scorer(settings.model)
 
 
@@ -250,7 +250,9 @@ def main() -> None:
     try:
         ScoringProcess(settings, Channel(connection)).run()
     except Orphaned:
-        return
+        # There is nothing left to save, and torch takes a second to fold itself up.
+        sys.stderr.flush()
+        os._exit(0)
 
 
 if __name__ == "__main__":

@@ -245,5 +245,6 @@ def _grow(
         }
         record(connection, study_id, now, "image_after_reading", f"former finding: {row.finding}")
         values |= {"finding": None, "read_by": None, "read_at": None}
-    connection.execute(update(study).where(study.c.id == study_id).values(**values))
+    if values:  # a report without texts, after the study is complete, changes nothing
+        connection.execute(update(study).where(study.c.id == study_id).values(**values))
     return reopened
