@@ -9,12 +9,13 @@ import pytest
 from sqlalchemy import inspect, text, update
 
 from tests.support.order import reading_order
-from tests.support.store import at
+from tests.support.store import Store, at
 from triage.cli.output import print_json, timestamp
 from triage.core.study import StudyStatus
 from triage.core.worklist import WorklistRow
 from triage.errors import AmbiguousStudy, StudyNotFound
 from triage.store import queries, reading, schema, scoring
+from triage.store.database import Database
 from triage.store.progress import mark_overdue
 from triage.store.tables import metadata, study
 
@@ -28,9 +29,13 @@ CONTRACT = [
 ]
 
 
-@pytest.fixture
-def crowd(store):
-    """Hundreds of studies in every state, many arrived at the same moment."""
+@pytest.fixture(
+    scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+)
+def crowd(request, new_database):
+    """Hundreds of studies in every state, many arrived at the same moment; to be looked at only."""
+    store = Store(Database(new_database(request.param)))
+    schema.upgrade(store.database)
     random = np.random.default_rng(11)
     for number in random.permutation(STUDIES):
         # Twenty moments for all of them, so that most arrivals tie.
@@ -53,7 +58,8 @@ def crowd(store):
         reading.mark_read(store.database, store.id(f"1.{number}"), "anna", None, at(300))
     while mark_overdue(store.database, at(1000), 945):
         pass
-    return store
+    yield store
+    store.database.close()
 
 
 def test_the_order_is_the_rule_s(crowd):
