@@ -1,6 +1,5 @@
 """The DICOM port with real peers, wrong peers and no peers at all."""
 
-import os
 import socket
 import subprocess
 
@@ -114,7 +113,6 @@ def test_one_association_too_many_is_refused_and_the_log_says_which_check(start_
         finally:
             holder.kill()
             holder.wait()
-            daemon.kill()
 
     assert event["check"] == "dicom.max_associations"
 
@@ -228,7 +226,7 @@ def test_the_spool_holds_what_was_sent_under_its_digest(receiver, image):
         f" WHERE sop_instance_uid = '{image.sop_instance_uid}'"
     )
     spooled = receiver.spool / row["digest"][:2] / f"{row['digest']}.dcm"
-    assert os.stat(spooled).st_size == row["size"]
+    assert spooled.stat().st_size == row["size"]
     assert image.pixels.tobytes() in spooled.read_bytes()
 
 

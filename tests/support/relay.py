@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -18,13 +17,15 @@ class Relay:
         self.port = free_port()
         self.carried = 0
         self._pause = PIECE / bytes_a_second
+        self._closing = threading.Event()
         self._listener = socket.create_server((HOST, self.port))
         self._target = target
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
 
     def close(self) -> None:
-        """Stop listening; a connection that is open lives on until its ends close it."""
+        """Stop listening; a connection that is open goes on at full speed until its ends close it."""
+        self._closing.set()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -47,7 +48,7 @@ class Relay:
                 sink.sendall(data)
                 if slowly:
                     self.carried += len(data)
-                    time.sleep(self._pause)
+                    self._closing.wait(self._pause)
         with suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
 
