@@ -7,8 +7,10 @@ the parent says that there may be work, a line to the parent says how it is
 (`ScorerState`), and the end of the connection means that the parent is gone.
 """
 
+import contextlib
 import dataclasses
 import json
+import math
 import os
 import select
 import signal
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 log = logs.get(__name__)
 
 POLL = 1.0  # seconds between looks at the queue when nobody wakes us; another daemon may feed it
+RETRY_LOADING = 60.0  # seconds until a model that could not be loaded is tried again
 MODEL_POLL = 5.0  # seconds between looks for a model while there is none
 BATCH = 16  # views that are taken at once: two of the network's batches
 
@@ -189,21 +192,29 @@ class ScoringProcess:
                 return
 
     def _load(self) -> "Scorer":
-        """Load the model, waiting for one to appear as long as there is none."""
+        """Load the model, waiting for one to appear as long as there is none.
+
+        What the file is to blame for is tried again when the file changes,
+        anything else (a GPU without memory, a machine that forbids torch what
+        it needs) after a while.
+        """
         seen: object = None
         told = ""
+        again = 0.0
         while True:
             present = _fingerprint(self._settings.model.path)
-            if present != seen or seen is None:
-                seen = present
+            if present != seen or time.monotonic() > again:
+                seen, again = present, math.inf
                 self._channel.tell(ScorerState.LOADING)
                 try:
-                    # torch takes seconds to import; a daemon without a model never pays them.
                     return _open(self._settings)
-                except TriageError as error:
-                    if str(error) != told:
-                        told = str(error)
-                        log.error("no_model", reason=told)
+                except Exception as error:
+                    unexpected = not isinstance(error, TriageError)
+                    again = time.monotonic() + RETRY_LOADING if unexpected else math.inf
+                    why = f"{type(error).__name__}: {error}" if unexpected else str(error)
+                    if why != told:
+                        told = why
+                        log.error("no_model", reason=told, exc_info=unexpected)
             self._channel.tell(ScorerState.NO_MODEL)
             self._explain(reason(Code.NO_MODEL, told))
             self._channel.wait(MODEL_POLL)
@@ -242,6 +253,8 @@ def _open(settings: Settings) -> "Scorer":
 def main() -> None:
     """Run as ``python -m triage.pipeline.score FD``: FD is the connection to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when we end
+    with contextlib.suppress(OSError):  # where memory ends, this process ends, not the receiver
+        Path("/proc/self/oom_score_adj").write_text("500")
     connection = socket.socket(fileno=int(sys.argv[1]))
     first, _, _ = connection.makefile("rb").readline().partition(b"\n")
     request = json.loads(first)
