@@ -195,6 +195,19 @@ def test_versions_of_an_object_that_race_leave_one_that_counts(store):
     assert store.row().views == 1
 
 
+def test_versions_of_an_object_that_race_into_several_studies_leave_one_that_counts(store):
+    def file(number):
+        return store.file(f"1.{number % 4}", "1.9", content=f"v{number}", pixels=f"v{number}")
+
+    with ThreadPoolExecutor(8) as senders:
+        outcomes = [filed.outcome for filed in senders.map(file, range(24))]
+
+    assert outcomes.count(Outcome.NEW) == 1
+    ((holder,),) = store.sql("SELECT study_id FROM instance WHERE state <> 'replaced'")
+    for study_id, views in store.sql("SELECT id, views FROM study"):
+        assert views == (1 if study_id == holder else 0)
+
+
 def test_the_newest_header_s_texts_win_and_missing_ones_erase_nothing(store):
     store.file("1.1", "1.1.1", accession_number="A1", patient_id="P1")
 

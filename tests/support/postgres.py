@@ -75,7 +75,7 @@ def running() -> Iterator[Server]:
             wait_until(server.answers, "PostgreSQL answers", seconds=60)
             yield server
         finally:
-            process.send_signal(signal.SIGINT)  # a fast shutdown
+            process.send_signal(signal.SIGQUIT)  # at once: nobody needs the data any more
             process.wait(60)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from triage.errors import ConfigurationError, DatabaseUnavailable
@@ -67,6 +67,16 @@ class Database:
                 connection = plain.execution_options(writes=True)
                 with connection.begin():
                     yield connection
+
+    def take_turn(self, connection: Connection, name: str) -> None:
+        """Let one transaction at a time do what *name* stands for, until it ends.
+
+        For what has no row to lock yet. SQLite has one writer at a time anyway.
+        """
+        if not self.is_sqlite:
+            connection.execute(
+                text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name}
+            )
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

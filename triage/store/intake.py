@@ -45,6 +45,8 @@ def file_instance(database: Database, received: Instance, now: datetime) -> File
     Raises DatabaseUnavailable; then nothing was filed.
     """
     with database.writing() as connection:
+        # Versions of one instance may come at once, and for different studies.
+        database.take_turn(connection, f"instance {received.sop_instance_uid}")
         study_id = _open_study(connection, received, now)
         former = _current(connection, received.sop_instance_uid)
         if former is not None and former.digest == received.digest:

@@ -11,7 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 import triage
 from triage.errors import DatabaseUnavailable
@@ -19,8 +19,6 @@ from triage.store.database import Database
 from triage.store.tables import metadata
 
 _PACKAGE = Path(triage.__file__).parent
-# Two daemons that start at once must not both migrate one PostgreSQL database.
-_LOCK = 0x7472696167  # "triag"
 
 
 def _config() -> Config:
@@ -50,8 +48,8 @@ def upgrade(database: Database) -> tuple[str | None, str]:
     Raises DatabaseUnavailable; then the schema is as before.
     """
     with database.writing() as connection:
-        if not database.is_sqlite:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        # Two daemons that start at once must not both migrate.
+        database.take_turn(connection, "triage schema")
         before = _revision(connection)
         _refuse_newer(before)
         if before != latest():
