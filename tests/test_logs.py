@@ -8,6 +8,7 @@ SCRIPT = """
 import logging, warnings
 from triage import logs
 logs.configure(level="info")
+import triage.app  # pydicom sets the level of its logger when it is imported
 log = logs.get("test")
 log.info("stored", study_instance_uid="1.2", size=3)
 log.debug("not shown")

@@ -65,6 +65,8 @@ def test_a_file_in_the_working_directory_is_found(write):
         ("[study]\nquiet = 'soon'\n", ["study.quiet", "'soon'", "number"]),
         ("[study]\nquiet = 0\n", ["study.quiet", "greater than 0"]),
         ("[study]\nquiet = nan\n", ["study.quiet"]),
+        ("[study]\nlimit = inf\n", ["study.limit", "finite"]),
+        ("[worklist]\nmax_wait = 1e12\n", ["worklist.max_wait", "315360000"]),
         ("[study]\nunknown_part = 'guess'\n", ["study.unknown_part", "'skip' or 'score'"]),
         ("[database]\nurl = 'mysql://x'\n", ["database.url", "sqlite:///", "mysql"]),
         ("[database]\nurl = 'postgresql://x/y'\n", ["database.url", "+psycopg"]),

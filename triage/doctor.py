@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from triage.dicom import codecs, scu
-from triage.errors import SendFailed, TriageError
+from triage.errors import NobodyListens, SendFailed, TriageError
 from triage.settings import Settings
 from triage.store import queries, schema
 from triage.store.database import Database
@@ -138,12 +138,19 @@ def _receiver(settings: Settings) -> Finding:
     where = f"{settings.dicom.ae_title} at {reached}:{port}"
     try:
         scu.echo(host=reached, port=port, called_ae_title=settings.dicom.ae_title)
-    except SendFailed as error:
+    except NobodyListens as error:
+        return Finding(
+            check="receiver",
+            status=Status.FAILED,
+            message=str(error),
+            action="start the daemon (systemctl start triage, or triage serve)",
+        )
+    except SendFailed as error:  # it is there, and does not admit this command
         return Finding(
             check="receiver",
             status=Status.WARNING,
             message=str(error),
-            action="start the daemon; if it runs, add this machine to dicom.allow to check it",
+            action="add this machine to dicom.allow, if it is to be checked from here",
         )
     return Finding(check="receiver", status=Status.OK, message=f"{where} answers C-ECHO")
 

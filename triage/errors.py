@@ -61,6 +61,10 @@ class ModelUnusable(TriageError):
     """The checkpoint is missing, damaged, or has no card."""
 
 
+class ScorerBroken(TriageError):
+    """The network worked and works no longer: a lost GPU, no memory left."""
+
+
 class ViewUnreadable(TriageError):
     """The pixels of a view cannot be turned into an image.
 
@@ -74,3 +78,7 @@ class ViewUnreadable(TriageError):
 
 class SendFailed(TriageError):
     """A peer refused an association or answered an object with a failure."""
+
+
+class NobodyListens(SendFailed):
+    """The peer's port accepts no connection."""

@@ -14,10 +14,14 @@ import structlog
 _QUIET = {
     "alembic": logging.WARNING,
     "apscheduler": logging.ERROR,
-    "py.warnings": logging.ERROR,  # what pydicom warns of may quote a data set
+    "py": logging.ERROR,  # py.warnings: what pydicom warns of may quote a data set
     "pydicom": logging.ERROR,
     "pynetdicom": logging.CRITICAL,
 }
+
+
+def _is_wanted(record: logging.LogRecord) -> bool:
+    return record.levelno >= _QUIET.get(record.name.partition(".")[0], logging.NOTSET)
 
 
 def configure(*, level: str = "info") -> None:
@@ -34,6 +38,8 @@ def configure(*, level: str = "info") -> None:
         else [structlog.dev.ConsoleRenderer()]
     )
     handler = logging.StreamHandler(sys.stderr)
+    # On the handler: pydicom sets the level of its own logger when it is imported.
+    handler.addFilter(_is_wanted)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -42,8 +48,6 @@ def configure(*, level: str = "info") -> None:
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     logging.captureWarnings(capture=True)
-    for name, floor in _QUIET.items():
-        logging.getLogger(name).setLevel(floor)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.stdlib.BoundLogger,

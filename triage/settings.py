@@ -34,6 +34,8 @@ def _ae_title(value: str) -> str:
 
 
 AETitle = Annotated[str, AfterValidator(_ae_title)]
+TEN_YEARS = 315_360_000
+Seconds = Annotated[float, Field(le=TEN_YEARS, allow_inf_nan=False)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -92,8 +94,8 @@ class DicomSettings(Section):
 
 
 class StudySettings(Section):
-    quiet: Annotated[float, Field(gt=0)] = 10
-    limit: Annotated[float, Field(gt=0)] = 600
+    quiet: Annotated[Seconds, Field(gt=0)] = 10
+    limit: Annotated[Seconds, Field(gt=0)] = 600
     unknown_part: Literal["skip", "score"] = "skip"
 
 
@@ -105,7 +107,7 @@ class ModelSettings(Section):
 
 
 class WorklistSettings(Section):
-    max_wait: Annotated[float, Field(ge=0)] = 14400
+    max_wait: Annotated[Seconds, Field(ge=0)] = 14400
 
 
 class Settings(BaseSettings):

@@ -7,6 +7,10 @@ and the official one needs libsystemd to build.
 import os
 import socket
 
+from triage import logs
+
+log = logs.get(__name__)
+
 
 def notify(*messages: str) -> None:
     """Tell systemd something (``READY=1``, ``WATCHDOG=1``); without systemd do nothing."""
@@ -16,8 +20,11 @@ def notify(*messages: str) -> None:
     if address.startswith("@"):
         address = "\0" + address[1:]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as connection:
-        connection.connect(address)
-        connection.sendall("\n".join(messages).encode())
+        try:
+            connection.connect(address)
+            connection.sendall("\n".join(messages).encode())
+        except OSError as error:  # no start and no stop may fail for want of a listener
+            log.warning("systemd_not_told", messages=messages, reason=str(error))
 
 
 def watchdog_interval() -> float | None:

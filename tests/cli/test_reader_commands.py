@@ -1,8 +1,11 @@
 """The reader's commands against a filled database: what they print, and how they end."""
 
 import json
+import os
 import re
+import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -139,6 +142,20 @@ def test_the_table_shows_names_as_they_are(site, triage):
     assert "A1" not in out
 
 
+def test_json_is_utf_8_whatever_the_terminal_speaks(site, tmp_path):
+    intake.file_instance(site, replace(image("1.5", 1), patient_name="Müller^山"), NOON)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "triage", "worklist", "--json"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        capture_output=True,
+        check=True,
+    )
+
+    assert "Müller^山" in done.stdout.decode("utf-8")
+
+
 def test_show_finds_a_study_by_uid_and_by_accession_number(site, triage):
     by_uid, by_accession = (json.loads(triage("show", name, "--json")[1]) for name in ("1.2", "A2"))
 
@@ -269,11 +286,31 @@ def test_wrong_usage_ends_with_2_and_prints_nothing(site, triage, arguments):
 
 def test_a_database_without_the_schema_says_what_to_do(tmp_path, monkeypatch, triage):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "triage.db").touch()
 
     code, _, err = triage("worklist")
 
     assert code == 1
     assert "triage db upgrade" in err
+
+
+def test_asking_in_the_wrong_folder_makes_no_empty_database(tmp_path, monkeypatch, triage):
+    monkeypatch.chdir(tmp_path)
+
+    code, _, err = triage("worklist")
+
+    assert code == 1
+    assert str(tmp_path / "triage.db") in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_url_that_is_none_is_wrong_configuration(monkeypatch, triage):
+    monkeypatch.setenv("TRIAGE_DATABASE__URL", "postgresql+psycopg://u@h:abc/db")
+
+    code, _, err = triage("worklist")
+
+    assert code == 2
+    assert "database.url" in err
 
 
 def test_the_settings_file_may_be_named_before_or_after_the_command(site, triage, tmp_path):
@@ -298,7 +335,7 @@ def test_doctor_names_a_missing_model_as_a_failure(site, triage):
     assert "triage model import" in findings["model"]["action"]
     assert findings["database"]["status"] == "ok"
     assert findings["codecs"]["status"] == "ok"
-    assert findings["receiver"]["status"] == "warning"
+    assert findings["receiver"]["status"] == "failed"
     assert all(set(f) == {"check", "status", "message", "action"} for f in findings.values())
 
 

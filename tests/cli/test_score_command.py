@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support import models
 from triage import cli
 from triage.core.study import Side
 from triage.core.studytype import StudyType
@@ -150,6 +151,18 @@ def test_a_file_that_cannot_be_read_leaves_the_others_and_exits_with_1(score, tm
     assert "broken.dcm" in err
     assert [study["status"] for study in studies] == ["failed", "scored"]
     assert studies[0]["reason"].startswith("undecodable: ")
+
+
+def test_a_part_that_the_model_does_not_accept_was_read_all_the_same(
+    score, random_model, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("TRIAGE_MODEL__PATH", str(models.accepting(random_model, tmp_path, "hand")))
+
+    code, (study,), _ = score(dicom(tmp_path / "a.dcm", 1))
+
+    assert code == 0
+    assert (study["status"], study["label"]) == ("unscorable", None)
+    assert study["reason"].startswith("not_accepted_by_model: ")
 
 
 def test_a_path_that_does_not_exist_is_wrong_usage(score):

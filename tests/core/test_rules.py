@@ -33,6 +33,13 @@ def test_a_study_is_complete_at_the_limit_however_busy_the_sender():
     assert not is_complete(growth, after(599.9), Patience(quiet=10, limit=600))
 
 
+def test_a_clock_that_was_set_back_keeps_no_study_open():
+    growth = Growth(opened_at=after(3600), last_received_at=after(3600))
+
+    assert is_complete(growth, NOON, Patience(quiet=10, limit=600))
+    assert not is_complete(growth, after(3590), Patience(quiet=30, limit=600))
+
+
 def test_the_bands_stand_in_reading_order():
     places = [
         place(overdue=True, label=Label.NORMAL, probability=0.1),
@@ -70,7 +77,9 @@ def test_each_study_type_is_reached_by_its_defined_term(study_type):
     assert study_type in BODY_PARTS.values()
 
 
-@pytest.mark.parametrize("term", ["hand", "HAND ", "Hand.", "UPPER_ARM", "AC JOINT"])
+@pytest.mark.parametrize(
+    "term", ["hand", "HAND ", "Hand.", "UPPER_ARM", "AC JOINT", "LT WRIST", "HAND R"]
+)
 def test_spelling_does_not_matter(term):
     assert from_body_part(term)[0] is not None
 

@@ -88,6 +88,29 @@ def test_a_new_header_on_the_same_pixels_keeps_the_pixel_digest():
     assert digests[0] == digests[1] != digests[2]
 
 
+def test_the_same_native_pixels_have_one_digest_in_every_little_endian_encoding():
+    dataset = radiograph()
+
+    digests = {
+        read_header(encode(dataset, syntax), transfer_syntax_uid=syntax).pixel_digest
+        for syntax in (
+            ImplicitVRLittleEndian,
+            ExplicitVRLittleEndian,
+            DeflatedExplicitVRLittleEndian,
+        )
+    }
+
+    assert len(digests) == 1
+
+
+def test_several_values_are_written_as_dicom_writes_them():
+    dataset = radiograph(AccessionNumber=["A", "B"])
+
+    header = read_header(encode(dataset), transfer_syntax_uid=ExplicitVRLittleEndian)
+
+    assert header.accession_number == "A\\B"
+
+
 def test_a_file_has_the_header_of_what_was_sent(tmp_path):
     save(radiograph(), tmp_path / "a.dcm")
 

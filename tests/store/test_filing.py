@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.store import at
 from triage.core.study import StudyStatus
-from triage.store import queries, reading
+from triage.store import reading
 from triage.store.intake import Outcome
 
 
@@ -222,4 +222,28 @@ def test_the_spool_names_of_a_study_are_those_that_count(store):
     store.file(pixels="b")
     store.file_report()
 
-    assert queries.digests_of(store.database, store.id()) == ["1.1.1/b", "1.1.99/a"]
+    current = store.sql("SELECT digest FROM instance WHERE state <> 'replaced' ORDER BY id")
+    assert [row.digest for row in current] == ["1.1.1/b", "1.1.99/a"]
+
+
+def test_a_radiograph_that_cannot_be_scored_brings_a_read_study_back_too(store):
+    store.file()
+    store.score(0.2)
+    store.complete(10)
+    reading.mark_read(store.database, store.id(), "ada", "normal", at(20))
+
+    store.file(
+        sop="1.1.2", seconds=30, frames=0, study_type=None, reason="unknown_part: nothing is said"
+    )
+
+    assert store.worklist() == ["1.1"]
+    assert store.row().reason.startswith("image_after_reading: ")
+
+
+def test_bytes_that_come_back_after_the_site_chose_to_score_them_get_their_views(store):
+    store.file(content="a", frames=0, reason="unknown_part: nothing is said")
+    store.file(content="b", frames=0, reason="unknown_part: nothing is said")
+    store.file(content="a", frames=1)
+
+    assert len(store.hold()) == 1
+    assert store.row().views == 1

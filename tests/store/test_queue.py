@@ -7,7 +7,7 @@ import pytest
 from tests.support.store import at
 from triage.core.study import StudyStatus
 from triage.store import scoring
-from triage.store.scoring import HOLD, MAX_ATTEMPTS, MAX_INTERRUPTIONS
+from triage.store.scoring import HOLD, MAX_ATTEMPTS, MAX_INTERRUPTIONS, Blame, renew_holds
 
 
 def fill(store, views):
@@ -101,7 +101,7 @@ def test_a_view_that_fails_is_tried_again_soon_and_alone(store):
 def test_views_without_trouble_are_not_held_together_with_a_troubled_one(store):
     fill(store, 3)
     store.fail(store.hold(limit=2)[1:])
-    store.free_dead("s1", blame=False)
+    store.free_dead("s1", blame=Blame.NONE)
 
     batches = []
     while work := store.hold("s2", seconds=1):
@@ -116,8 +116,8 @@ def test_a_view_is_set_aside_after_three_failures(store):
 
     for attempt in range(MAX_ATTEMPTS):
         assert "failed" not in store.states()
-        (work,) = store.hold(seconds=attempt + 1)
-        store.fail([work], seconds=attempt + 1)
+        (work,) = store.hold(seconds=20 * attempt)
+        store.fail([work], seconds=20 * attempt)
 
     assert store.states() == ["scored", "failed"]
     assert store.hold(seconds=1000) == []
@@ -142,10 +142,58 @@ def test_a_scorer_that_died_alone_is_blamed_on_its_views_until_they_are_set_asid
 
     for attempt in range(MAX_ATTEMPTS):
         assert len(store.hold("dead", seconds=attempt)) == 1
-        assert store.free_dead("dead", blame=True) == 1
+        assert store.free_dead("dead", blame=Blame.ALL) == 1
 
     assert store.states() == ["failed"]
     assert store.detail().instances[0].reason.startswith("scorer_crashed: ")
+
+
+def test_a_killed_scorer_is_blamed_on_the_view_that_it_held_alone(store):
+    fill(store, 3)
+
+    store.hold("dead")
+    store.free_dead("dead", blame=Blame.ALONE)
+    assert {row.attempts for row in store.sql("SELECT attempts FROM view")} == {0}
+
+    store.hold("dead")
+    store.free_dead("dead", blame=Blame.ALONE)
+    assert [row.attempts for row in store.sql("SELECT attempts FROM view ORDER BY id")] == [1, 0, 0]
+
+
+def test_a_troubled_view_comes_after_all_others(store):
+    fill(store, 1)
+    store.hold("dead")
+    store.free_dead("dead", blame=Blame.ALL)
+    store.file("1.2")
+
+    assert [work.study_instance_uid for work in store.hold()] == ["1.2"]
+    assert [work.study_instance_uid for work in store.hold()] == ["1.1"]
+
+
+def test_a_study_says_that_a_view_of_it_took_the_scorer_down(store):
+    fill(store, 1)
+    store.hold("dead")
+    store.free_dead("dead", blame=Blame.ALL)
+
+    assert store.row().reason.startswith("scorer_crashed: ")
+    store.score(0.7)
+    assert store.row().reason is None
+
+
+def test_a_scorer_that_lives_keeps_what_it_holds_however_long_it_takes(store):
+    fill(store, 1)
+    work = store.hold("slow")
+    renew_holds(store.database, "slow", at(29))
+
+    assert store.hold("other", seconds=40) == []
+    assert store.save(work, 0.7, scorer="slow", seconds=50)
+
+
+def test_a_hold_from_the_future_is_free(store):
+    fill(store, 1)
+    store.hold("dead", seconds=3600)
+
+    assert len(store.hold("s2", seconds=0)) == 1
 
 
 def test_the_end_of_the_daemon_is_counted_apart_and_forgiven_longer(store):
@@ -154,7 +202,7 @@ def test_the_end_of_the_daemon_is_counted_apart_and_forgiven_longer(store):
     for number in range(MAX_INTERRUPTIONS):
         assert store.states() == ["pending"], number
         assert len(store.hold("dead", seconds=number)) == 1
-        store.free_dead("dead", blame=False)
+        store.free_dead("dead", blame=Blame.NONE)
 
     assert store.states() == ["failed"]
 
@@ -164,7 +212,7 @@ def test_what_the_living_hold_is_not_freed(store):
     store.hold("dead", limit=1)
     store.hold("alive", limit=1)
 
-    assert store.free_dead("dead", blame=True) == 1
+    assert store.free_dead("dead", blame=Blame.ALL) == 1
 
     assert [work.sop_instance_uid for work in store.hold("s2")] == ["1.1.0"]
     assert store.hold("s2") == []
@@ -173,7 +221,7 @@ def test_what_the_living_hold_is_not_freed(store):
 def test_a_view_that_was_freed_is_scored_like_any_other(store):
     fill(store, 1)
     store.hold("dead")
-    store.free_dead("dead", blame=True)
+    store.free_dead("dead", blame=Blame.ALL)
 
     store.score(0.9)
 

@@ -1,12 +1,14 @@
 """Models for tests; apart from conftest.py, because torch takes seconds to import."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from tests.support.studies import picture
+from triage.core.studytype import StudyType
 from triage.model import checkpoint
 from triage.model.card import Card, Preprocessing
 from triage.model.densenet import densenet169
@@ -28,6 +30,15 @@ def score_directly(model: Path, pictures: Sequence[Any]) -> list[float]:
     """
     scorer = Scorer(model, device="cpu", precision="float32", threads=1)
     return scorer.score([scorer.prepare(pixels) for pixels in pictures])
+
+
+def accepting(model: Path, folder: Path, *study_types: str) -> Path:
+    """Copy a checkpoint into *folder* with a card that accepts these study types alone."""
+    card, network = checkpoint.load(model)
+    path = folder / "accepting.safetensors"
+    accepted = tuple(StudyType(name) for name in study_types)
+    checkpoint.save(path, network.state_dict(), replace(card, accepted=accepted))
+    return path
 
 
 def save_random(path: Path) -> None:

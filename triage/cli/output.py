@@ -44,7 +44,9 @@ def print_json(document: Any, *, one_line: bool = False) -> None:
         default=_plain,
         allow_nan=False,
     )
-    typer.echo(text)
+    # Bytes, because the terminal's encoding is not the document's; a file name
+    # that is no UTF-8 is shown escaped.
+    typer.echo(text.encode("utf-8", "backslashreplace"))
 
 
 def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]], *, title: str = "") -> None:

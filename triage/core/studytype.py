@@ -4,6 +4,7 @@ Source: Rajpurkar et al. 2017, section 2 (the seven types); DICOM PS3.16
 CID 4031 and PS3.3 annex L for the defined terms of Body Part Examined.
 """
 
+import re
 from enum import StrEnum
 
 from triage.core.reasons import Code, reason
@@ -48,6 +49,8 @@ VAGUE_PARTS = frozenset(
     {"", "ARM", "EXTREMITY", "UPPEREXTREMITY", "UPPERLIMB", "UNKNOWN", "OTHER", "SKELETON", "BONE"}
 )
 
+SIDES = frozenset({"L", "R", "LT", "RT", "LEFT", "RIGHT", "BILATERAL"})  # written beside the part
+
 
 def from_body_part(body_part: str | None) -> tuple[StudyType | None, str | None]:
     """Return (study type, None), or (None, why there is none).
@@ -55,7 +58,8 @@ def from_body_part(body_part: str | None) -> tuple[StudyType | None, str | None]
     Unknown and missing parts are `unknown_part`; a part that is named and lies
     elsewhere is `outside_upper_extremity` and never scored.
     """
-    term = "".join(letter for letter in (body_part or "").upper() if letter.isalpha())
+    words = re.split(r"[^A-Z]+", (body_part or "").upper())
+    term = "".join(word for word in words if word not in SIDES)
     if (study_type := BODY_PARTS.get(term)) is not None:
         return study_type, None
     if term in VAGUE_PARTS:
@@ -63,5 +67,5 @@ def from_body_part(body_part: str | None) -> tuple[StudyType | None, str | None]
         return None, reason(Code.UNKNOWN_PART, f"{named}, so the part of the body is not known")
     return None, reason(
         Code.OUTSIDE_UPPER_EXTREMITY,
-        f"Body Part Examined is {body_part!r}, outside the seven upper-extremity study types",
+        f"Body Part Examined is {body_part!r}, none of the terms for the seven study types",
     )

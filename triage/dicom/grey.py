@@ -112,8 +112,13 @@ def stored_values(
         index = index & index.dtype.type(mask)
     lowest = -(1 << (bits - 1)) if signed else 0
     if bits > 16:
-        present, found = np.unique(index, return_inverse=True)
-        return present.astype(np.int64) + lowest, found.reshape(index.shape)
+        # The upper 16 bits of the range that is used: a table of all values, or of
+        # those present, could take gigabytes.
+        least, most = int(index.min()), int(index.max())
+        coarse = max(0, (most - least).bit_length() - 16)
+        steps = np.arange(((most - least) >> coarse) + 1, dtype=np.int64)
+        index = ((index - index.dtype.type(least)) >> coarse).astype(np.uint16)
+        return (steps << coarse) + least + lowest, index
     return np.arange(lowest, lowest + mask + 1), index
 
 

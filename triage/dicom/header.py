@@ -7,10 +7,12 @@ import zlib
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
+from typing import Literal
 
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
+from pydicom.multival import MultiValue
 from pydicom.tag import Tag
 from pydicom.uid import UID
 
@@ -21,7 +23,7 @@ from triage.errors import BadInstance
 
 MAX_TEXT = 1024  # characters of a text that we keep; DICOM's own limits are shorter
 _PIXELS = (Tag(0x7FE0, 0x0008), Tag(0x7FE0, 0x0009), Tag(0x7FE0, 0x0010))
-_MAX_HEADER = 64 * 2**20  # bytes of a deflated data set that are inflated for its header
+_MAX_INFLATED = 256 * 2**20  # bytes of a deflated data set that are looked at here
 _KEYWORDS = [
     "SpecificCharacterSet",
     "SOPClassUID",
@@ -63,7 +65,7 @@ class Header:
     body_part: str
     side: Side
     frames: int  # of pixels; 0 where there are none
-    pixel_digest: str = ""  # SHA-256 of the encoded pixel data; "" where there is none
+    pixel_digest: str = ""  # SHA-256 of the value of Pixel Data; "" where there is none
 
 
 def read_header(data: bytes, *, transfer_syntax_uid: str) -> Header:
@@ -73,7 +75,6 @@ def read_header(data: bytes, *, transfer_syntax_uid: str) -> Header:
     """
     syntax = UID(transfer_syntax_uid)
     try:
-        # Of a deflated data set the pixels stay deflated: the header lies in front.
         plain = _inflate(data) if syntax.is_deflated else data
         stream = BytesIO(plain)
         dataset = read_dataset(
@@ -83,7 +84,7 @@ def read_header(data: bytes, *, transfer_syntax_uid: str) -> Header:
             stop_when=lambda tag, _vr, _length: tag in _PIXELS,
             specific_tags=[Tag(keyword) for keyword in _KEYWORDS],
         )
-        pixels = memoryview(plain)[stream.tell() :]
+        pixels = _value(memoryview(plain)[stream.tell() :], syntax)
         header = _header(dataset, transfer_syntax_uid, has_pixels=bool(pixels))
     except BadInstance:
         raise
@@ -91,9 +92,19 @@ def read_header(data: bytes, *, transfer_syntax_uid: str) -> Header:
         raise BadInstance(f"the data set cannot be read ({type(error).__name__})") from error
     if not header.frames:
         return header
-    return replace(
-        header, pixel_digest=hashlib.sha256(data if syntax.is_deflated else pixels).hexdigest()
-    )
+    return replace(header, pixel_digest=hashlib.sha256(pixels).hexdigest())
+
+
+def _value(element: memoryview, syntax: UID) -> memoryview:
+    """Cut the value out of the Pixel Data element, which the native encodings frame differently.
+
+    So the same native pixels have one digest; PS3.5 7.1.2 and 7.1.3. What
+    follows an undefined length, a compressed image, is taken whole.
+    """
+    start = 8 if syntax.is_implicit_VR else 12
+    order: Literal["little", "big"] = "little" if syntax.is_little_endian else "big"
+    length = int.from_bytes(element[start - 4 : start], order)
+    return element[start:] if length == 0xFFFFFFFF else element[start : start + length]
 
 
 def read_file_header(path: Path) -> Header:
@@ -113,7 +124,7 @@ def read_file_header(path: Path) -> Header:
 
 
 def _inflate(data: bytes) -> bytes:
-    return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, _MAX_HEADER)
+    return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, _MAX_INFLATED)
 
 
 def _header(dataset: Dataset, transfer_syntax_uid: str, *, has_pixels: bool) -> Header:
@@ -152,6 +163,8 @@ def _text(dataset: Dataset, keyword: str) -> str:
     """
     try:
         value = dataset.get(keyword)
+        if isinstance(value, MultiValue):
+            value = "\\".join(str(part) for part in value)
         text = "" if value is None else str(value)
     except Exception:
         return ""

@@ -4,12 +4,10 @@ pynetdicom's handlers translate; what keeps an object is passed in.
 """
 
 import secrets
-import socket
-import socketserver
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -19,12 +17,13 @@ from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.dsutils import encode_file_meta
 from pynetdicom.events import Event
+from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.sop_class import Verification
-from pynetdicom.transport import ThreadedAssociationServer
 
 from triage import logs
-from triage.dicom.access import is_allowed
+from triage.dicom.access import Access
 from triage.dicom.sopclasses import offer
+from triage.dicom.transport import LIMITS, Limits, Server, peer_of
 from triage.errors import (
     BadInstance,
     DatabaseUnavailable,
@@ -39,8 +38,6 @@ SUCCESS = 0x0000
 OUT_OF_RESOURCES = 0xA700
 DOES_NOT_MATCH = 0xA900
 CANNOT_UNDERSTAND = 0xC000
-# PS3.8 table 9-21: (result, source, reason) of A-ASSOCIATE-RJ.
-CALLING_AE_TITLE_NOT_RECOGNISED = (1, 1, 3)
 
 log = logs.get(__name__)
 
@@ -69,30 +66,22 @@ class _Traffic:
 
     stored: int = 0
     failed: int = 0
-    last: float = field(default_factory=time.monotonic)
     storing: bool = False
     answered_while_stopping: bool = False
-
-
-class _Server(ThreadedAssociationServer):  # type: ignore[misc]  # pynetdicom ships no types
-    request_queue_size = 128  # a burst of senders waits in the kernel, not in time-outs
-
-    def shutdown(self) -> None:
-        """Stop listening; pynetdicom's own wants to have started the server itself."""
-        socketserver.BaseServer.shutdown(self)
-        self.server_close()
+    dropped: bool = False
 
 
 class Receiver:
     """The SCP of the daemon. `start` returns once associations are accepted."""
 
-    def __init__(self, settings: DicomSettings, keep: Keep) -> None:
+    def __init__(self, settings: DicomSettings, keep: Keep, limits: Limits = LIMITS) -> None:
         """Prepare the application entity; *keep* makes an object durable or raises."""
         self._settings = settings
+        self._limits = limits
         self._keep = keep
         self._traffic: dict[Association, _Traffic] = {}
         self._stopping = threading.Event()
-        self._server: _Server | None = None
+        self._server: Server | None = None
         # Known to this process alone: by it the daemon's check of itself passes the allow-list.
         self._check_title = f"CHECK{secrets.token_hex(5)}".upper()
 
@@ -114,7 +103,11 @@ class Receiver:
             entity.add_supported_context(sop_class, syntaxes)
         try:
             self._server = entity.make_server(
-                (host, port), evt_handlers=self._handlers(), server_class=_Server
+                (host, port),
+                evt_handlers=self._handlers(),
+                server_class=Server,
+                limits=self._limits,
+                look_after=self._drop_overdue,
             )
         except OSError as error:
             raise ReceiverUnavailable(
@@ -134,14 +127,13 @@ class Receiver:
         self._stopping.set()
         self._server.shutdown()
         give_up = time.monotonic() + patience
-        while (open_ones := list(self._traffic.items())) and time.monotonic() < give_up:
+        while (open_ones := self._open_ones()) and time.monotonic() < give_up:
             for association, traffic in open_ones:
-                silent = time.monotonic() - traffic.last > 0.5
-                if not traffic.storing and (silent or traffic.answered_while_stopping):
-                    association.abort()
+                if not traffic.storing:
+                    _end_when_idle(association, traffic)
             time.sleep(0.05)
-        for association, _ in list(self._traffic.items()):
-            association.abort()
+        for association, _ in self._open_ones():
+            association.dul.socket.drop()
 
     def answers(self, timeout: float = 5) -> bool:
         """Say whether the port answers an association request with a word of DICOM.
@@ -163,67 +155,62 @@ class Receiver:
 
     def _handlers(self) -> list[Any]:
         return [
+            *Access(self._settings, self._check_title).handlers(),
             (evt.EVT_CONN_OPEN, self._on_open),
             (evt.EVT_CONN_CLOSE, self._on_close),
-            (evt.EVT_DATA_RECV, self._on_data),
-            (evt.EVT_DATA_SENT, self._on_data),
-            (evt.EVT_REQUESTED, self._on_request),
-            (evt.EVT_REJECTED, self._on_rejected),
+            (evt.EVT_PDU_SENT, self._on_sent),
             (evt.EVT_C_ECHO, lambda _event: SUCCESS),
             (evt.EVT_C_STORE, self._on_store),
         ]
 
+    def _open_ones(self) -> list[tuple[Association, _Traffic]]:
+        """Return the associations that live; a thread that died said no farewell."""
+        for association in list(self._traffic):
+            if association.ident is not None and not association.is_alive():
+                self._traffic.pop(association, None)
+        return list(self._traffic.items())
+
+    def _drop_overdue(self) -> None:
+        """Close what nothing comes from any more, so that its slot is free again."""
+        for association, traffic in self._open_ones():
+            connection = association.dul.socket
+            if not traffic.storing and not traffic.dropped and (reason := connection.overdue()):
+                traffic.dropped = True
+                log.warning(
+                    "association_dropped", check="silence", reason=reason, **peer_of(association)
+                )
+                connection.drop()
+
     def _on_open(self, event: Event) -> None:
         self._traffic[event.assoc] = _Traffic()
-        _acknowledge_at_once(event.assoc)
-
-    def _on_data(self, event: Event) -> None:
-        if (traffic := self._traffic.get(event.assoc)) is not None:
-            traffic.last = time.monotonic()
-        _acknowledge_at_once(event.assoc)
 
     def _on_close(self, event: Event) -> None:
+        if event.assoc.requestor.primitive is None:
+            # Its thread would hold the slot for pynetdicom's 30 s, waiting for a request.
+            event.assoc.dul.to_user_queue.put(None)
         traffic = self._traffic.pop(event.assoc, None)
         if traffic is not None and (traffic.stored or traffic.failed):
             log.info(
                 "association_ended",
                 stored=traffic.stored,
                 failed=traffic.failed,
-                **_peer(event.assoc),
+                **peer_of(event.assoc),
             )
 
-    def _on_request(self, event: Event) -> None:
-        """Refuse a peer that is not on the allow-list, and say what would admit it."""
-        peer = _peer(event.assoc)
-        if peer["calling_ae_title"] == self._check_title or is_allowed(
-            self._settings.allow, peer["calling_ae_title"], peer["address"]
-        ):
-            return
-        entry = f'{{ae_title = "{peer["calling_ae_title"]}", address = "{peer["address"]}"}}'
-        log.warning(
-            "association_refused", check="dicom.allow", action=f"add {entry} to dicom.allow", **peer
-        )
-        event.assoc.acse.send_reject(*CALLING_AE_TITLE_NOT_RECOGNISED)
-        event.assoc.kill()
-
-    def _on_rejected(self, event: Event) -> None:
-        """pynetdicom refused it: too many associations, or a wrong called AE title."""
-        request = event.assoc.requestor.primitive
-        called = request.called_ae_title if request else ""
-        if self._settings.check_called_ae_title and called.strip() != self._settings.ae_title:
-            check, action = "dicom.check_called_ae_title", f"call {self._settings.ae_title}"
-        else:
-            check, action = "dicom.max_associations", "send again later, or raise it"
-        log.warning("association_refused", check=check, action=action, **_peer(event.assoc))
+    def _on_sent(self, event: Event) -> None:
+        traffic = self._traffic.get(event.assoc)
+        if traffic is not None and isinstance(event.pdu, P_DATA_TF):
+            traffic.answered_while_stopping = self._stopping.is_set()
 
     def _on_store(self, event: Event) -> Dataset:
-        traffic = self._traffic.setdefault(event.assoc, _Traffic())
+        # A peer that has gone is no longer listed; what it sent is stored all the same.
+        traffic = self._traffic.get(event.assoc) or _Traffic()
         traffic.storing = True
         try:
             status, comment = self._store(event)
         finally:
+            event.assoc.dul.socket.last = time.monotonic()  # it waited for us
             traffic.storing = False
-            traffic.answered_while_stopping = self._stopping.is_set()
         traffic.stored += status == SUCCESS
         traffic.failed += status != SUCCESS
         answer = Dataset()
@@ -255,7 +242,7 @@ class Receiver:
             return SUCCESS, ""
         log.warning(
             "instance_refused", status=f"{status:04X}", reason=reason, sop_instance_uid=uid,
-            **_peer(event.assoc),
+            **peer_of(event.assoc),
         )  # fmt: skip
         return status, reason
 
@@ -274,19 +261,11 @@ def _arrival(event: Event) -> Arrival:
     )
 
 
-def _peer(association: Association) -> dict[str, str]:
-    request = association.requestor.primitive
-    return {
-        "calling_ae_title": request.calling_ae_title.strip() if request else "",
-        "address": association.requestor.address or "",
-    }
-
-
-def _acknowledge_at_once(association: Association) -> None:
-    """Ask for TCP_QUICKACK again: Linux forgets it, and 40 ms of delay an object come back."""
-    transport = association.dul.socket
-    if transport is not None and transport.socket is not None and hasattr(socket, "TCP_QUICKACK"):
-        try:
-            transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-        except OSError:  # the peer is gone; the association's own thread will notice
-            return
+def _end_when_idle(association: Association, traffic: _Traffic) -> None:
+    """Abort after an answer or a silence; nothing of this waits for the peer."""
+    silent = time.monotonic() - association.dul.socket.last
+    if association.requestor.primitive is None or silent > 1:
+        # There is nothing to abort yet, or the thread waits for the rest of a PDU.
+        association.dul.socket.drop()
+    elif silent > 0.5 or traffic.answered_while_stopping:
+        association.abort(block=False)

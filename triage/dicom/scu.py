@@ -14,7 +14,7 @@ from pynetdicom import AE, _config, build_context, evt
 from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification
 
-from triage.errors import SendFailed
+from triage.errors import NobodyListens, SendFailed
 
 SUCCESS, SOP_CLASS_NOT_SUPPORTED = 0x0000, 0x0122  # PS3.7 annex C
 WARNINGS = frozenset({0xB000, 0xB006, 0xB007})  # PS3.4 B.2.3: stored all the same
@@ -194,7 +194,8 @@ def _association(peer: Peer, contexts: Sequence[Any]) -> Iterator[Association]:
     )
     try:
         if not association.is_established:
-            raise SendFailed(_refusal(peer, association, connected=bool(connected)))
+            kind = SendFailed if connected else NobodyListens
+            raise kind(_refusal(peer, association, connected=bool(connected)))
         yield association
     finally:
         if association.is_established:

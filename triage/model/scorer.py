@@ -1,8 +1,6 @@
 """The network at work: prepared views in, probabilities out."""
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ from triage.core.studytype import StudyType
 from triage.errors import ConfigurationError, ModelUnusable
 from triage.model import checkpoint, preprocess
 from triage.model.card import chosen_path
+from triage.model.cores import usable_cores
 from triage.model.preprocess import Grey, Prepared
 from triage.settings import ModelSettings
 
@@ -96,6 +95,14 @@ class Scorer:
             probabilities += _sigmoid(logits / self.card.temperature).tolist()
         return probabilities
 
+    def works(self) -> bool:
+        """Say whether the network still gives an answer, for an image that it had one for."""
+        try:
+            self.score([self.prepare(np.zeros((1, 1), np.uint8))])
+        except (ModelUnusable, RuntimeError):
+            return False
+        return True
+
     def threshold(self, study_type: StudyType | None) -> float:
         """Return the probability above which a view group of this study type is abnormal."""
         return self.card.threshold_for(study_type)
@@ -143,26 +150,3 @@ def _dtype(wanted: str, device: str) -> torch.dtype:
         torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]
         torch.backends.cuda.matmul.fp32_precision = "ieee"
     return PRECISIONS[wanted]
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may keep busy: its affinity, and its cgroups' quotas."""
-    return max(1, min([len(os.sched_getaffinity(0)), *map(round, _quotas())]))
-
-
-def _quotas() -> Iterator[float]:
-    """Give the cores that each cgroup above this process allows (cgroup v2, ``cpu.max``).
-
-    A container limits the root that it sees, systemd's CPUQuota= a group below it.
-    """
-    root = Path("/sys/fs/cgroup")
-    try:
-        entries = Path("/proc/self/cgroup").read_text("ascii").splitlines()
-    except OSError:
-        return
-    own = next((entry.removeprefix("0::/") for entry in entries if entry.startswith("0::/")), "")
-    for group in (root / own, *(root / own).parents):
-        if group.is_relative_to(root):
-            with suppress(OSError, ValueError):  # not there, or its quota is "max"
-                quota, period = (group / "cpu.max").read_text("ascii").split()
-                yield int(quota) / int(period)

@@ -1,6 +1,5 @@
 """Scoring files once, without a daemon: what `triage score` does."""
 
-import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from triage.core.studytype import StudyType
 from triage.dicom.header import read_file_header
 from triage.dicom.pixels import read_view
 from triage.errors import BadInstance, UsageError
+from triage.model.cores import usable_cores
 from triage.pipeline.views import Source, Verdict, score_views
 
 if TYPE_CHECKING:
@@ -41,8 +41,10 @@ class OfflineView:
 
     @property
     def status(self) -> str:
-        """scored, unscorable or failed."""
-        if self.source is None:
+        """scored, unscorable (not for this network) or failed (it could not be read)."""
+        if self.source is None or (self.verdict.reason or "").startswith(
+            Code.NOT_ACCEPTED_BY_MODEL
+        ):
             return "unscorable"
         return "failed" if self.verdict.probability is None else "scored"
 
@@ -71,9 +73,13 @@ class OfflineStudy:
                 reason=view.verdict.reason,
             )
             for view in self.views
-            if view.source is not None
+            if view.status != "unscorable"
         ]
-        unscorable = [v.verdict.reason for v in self.views if v.source is None and v.verdict.reason]
+        unscorable = [
+            view.verdict.reason
+            for view in self.views
+            if view.status == "unscorable" and view.verdict.reason
+        ]
         return assess(views, closed=True, unscorable_reasons=unscorable)
 
 
@@ -116,7 +122,7 @@ def gather(
 def score_studies(scorer: "Scorer", studies: list[OfflineStudy]) -> None:
     """Score the studies' views where they are, in batches across studies."""
     views = [view for study in studies for view in study.views if view.source is not None]
-    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="decode") as decoders:
+    with ThreadPoolExecutor(usable_cores(), thread_name_prefix="decode") as decoders:
         for start in range(0, len(views), BATCH):
             batch = views[start : start + BATCH]
             sources = [view.source for view in batch if view.source is not None]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from triage import logs
-from triage.core.selection import select
+from triage.core.selection import ObjectKind, select
 from triage.core.study import Instance
 from triage.dicom.header import Header, read_header
 from triage.dicom.scp import Arrival
@@ -86,6 +86,7 @@ class Intake:
             study_type=selection.study_type,
             side=header.side,
             frames=selection.frames,
+            radiograph=header.kind is ObjectKind.RADIOGRAPH and header.frames > 0,
             reason=selection.reason,
             pixel_digest=header.pixel_digest,
             digest=digest,

@@ -16,6 +16,7 @@ import select
 import signal
 import socket
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -27,15 +28,19 @@ from typing import TYPE_CHECKING
 from triage import logs
 from triage.core.reasons import Code, reason
 from triage.dicom.pixels import read_view
-from triage.errors import DatabaseUnavailable, TriageError
+from triage.errors import DatabaseUnavailable, ScorerBroken, TriageError
+from triage.model.cores import usable_cores
 from triage.pipeline.views import Source, score_views
 from triage.settings import Settings
 from triage.store.database import Database
 from triage.store.scoring import (
+    HOLD,
+    Blame,
     Result,
     explain_pending,
     free_views_of_dead,
     hold_views,
+    renew_holds,
     save_results,
 )
 from triage.store.spool import Spool
@@ -49,6 +54,9 @@ POLL = 1.0  # seconds between looks at the queue when nobody wakes us; another d
 RETRY_LOADING = 60.0  # seconds until a model that could not be loaded is tried again
 MODEL_POLL = 5.0  # seconds between looks for a model while there is none
 BATCH = 16  # views that are taken at once: two of the network's batches
+
+
+BROKEN = os.EX_TEMPFAIL  # exit status: the network no longer works, whatever the view
 
 
 class ScorerState(StrEnum):
@@ -122,7 +130,9 @@ class ScoringProcess:
         self._database = Database(settings.database.url)
         self._spool = Spool(settings.spool.directory, settings.spool.min_free)
         self._name = holder(os.getpid())
-        self._decoders = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="decode")
+        self._busy = False
+        self._decoders = ThreadPoolExecutor(usable_cores(), thread_name_prefix="decode")
+        threading.Thread(target=self._keep_holds, name="holds", daemon=True).start()
 
     def run(self) -> None:
         """Serve until the parent is gone."""
@@ -149,6 +159,7 @@ class ScoringProcess:
         work = hold_views(self._database, self._name, BATCH, datetime.now(UTC))
         if not work:
             return False
+        self._busy = True
         started = time.perf_counter()
         sources = [
             Source(
@@ -163,6 +174,7 @@ class ScoringProcess:
             for item, verdict in zip(work, verdicts, strict=True)
         ]
         self._save(results)
+        self._busy = False
         log.info(
             "views_scored",
             scored=sum(result.probability is not None for result in results),
@@ -175,6 +187,14 @@ class ScoringProcess:
             seconds=round(time.perf_counter() - started, 4),
         )
         return True
+
+    def _keep_holds(self) -> None:
+        """Renew what this process holds for as long as it lives, beside the batch in hand."""
+        while True:
+            time.sleep(HOLD.total_seconds() / 3)
+            if self._busy:
+                with contextlib.suppress(DatabaseUnavailable):
+                    renew_holds(self._database, self._name, datetime.now(UTC))
 
     def _save(self, results: list[Result]) -> None:
         """Store the results; a database that is away costs a wait, not the work."""
@@ -228,7 +248,7 @@ class ScoringProcess:
 
     def _free_what_dead_ones_held(self) -> None:
         try:
-            free_views_of_dead(self._database, is_dead, datetime.now(UTC), blame=False)
+            free_views_of_dead(self._database, is_dead, datetime.now(UTC), Blame.NONE)
         except DatabaseUnavailable as error:  # their time runs out by itself
             log.warning("database_unavailable", reason=str(error))
 
@@ -266,6 +286,9 @@ def main() -> None:
         # There is nothing left to save, and torch takes a second to fold itself up.
         sys.stderr.flush()
         os._exit(0)
+    except ScorerBroken as error:
+        log.error("scorer_broken", reason=str(error))
+        sys.exit(BROKEN)
 
 
 if __name__ == "__main__":

@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 
 from triage import logs
 from triage.errors import DatabaseUnavailable
-from triage.pipeline.score import ScorerState, holder
+from triage.pipeline.score import BROKEN, ScorerState, holder
 from triage.settings import Settings
 from triage.store.database import Database
-from triage.store.scoring import free_views_of_dead
+from triage.store.scoring import Blame, free_views_of_dead
 
 log = logs.get(__name__)
 
@@ -23,6 +23,12 @@ HUNG = 120.0  # seconds without a word from a scorer that is not loading
 LOADING_TOO_LONG = 600.0  # likewise while it loads
 BACKOFF = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before each restart in a row
 HEALTHY = 60.0  # seconds of life after which a crash counts as the first
+# What the end of a scorer says of the views that it held, by its exit status.
+_BLAME = {
+    -signal.SIGKILL: Blame.ALONE,
+    -signal.SIGTERM: Blame.NONE,
+    BROKEN: Blame.NONE,
+}
 
 
 class Supervisor:
@@ -39,6 +45,7 @@ class Supervisor:
         self._crashes = 0
         self._start_at = 0.0
         self._stopping = False
+        self._hung = False  # we ended it ourselves, because it did not come back
 
     @property
     def state(self) -> ScorerState:
@@ -65,6 +72,7 @@ class Supervisor:
             self._bury()
         elif self._is_hung():
             log.error("scorer_hung", pid=self._process.pid, state=self._state)
+            self._hung = True
             self._process.kill()
 
     def stop(self) -> None:
@@ -121,15 +129,12 @@ class Supervisor:
         if process is None or process.returncode is None:
             return
         self._state = ScorerState.RESTARTING
-        # SIGKILL comes from an administrator or the kernel's memory killer, other
-        # ends from what the scorer was doing: only those count against a view.
-        blame = process.returncode != -signal.SIGKILL
         try:
             freed = free_views_of_dead(
                 self._database,
                 lambda name: name == holder(process.pid),
                 datetime.now(UTC),
-                blame=blame,
+                Blame.ALL if self._hung else _BLAME.get(process.returncode, Blame.ALL),
             )
         except DatabaseUnavailable as error:
             log.warning("database_unavailable", reason=str(error))
@@ -143,4 +148,5 @@ class Supervisor:
             self._connection.close()
         self._process = self._connection = None
         self._heard = ""
+        self._hung = False
         self._start_at = time.monotonic() + pause

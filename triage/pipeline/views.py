@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from triage import logs
 from triage.core.reasons import Code, reason
 from triage.core.studytype import StudyType
-from triage.errors import ModelUnusable, ViewUnreadable
+from triage.errors import ModelUnusable, ScorerBroken, ViewUnreadable
 
 if TYPE_CHECKING:  # torch takes seconds to import; a process without a model never pays them
     from triage.dicom.grey import Grey
@@ -43,7 +43,10 @@ class Verdict:
 def score_views(
     scorer: "Scorer", sources: Sequence[Source], decoders: ThreadPoolExecutor
 ) -> list[Verdict]:
-    """Decode, prepare and score the views; one that fails takes no other with it."""
+    """Decode, prepare and score the views; one that fails takes no other with it.
+
+    Raises ScorerBroken when it is the network that fails, whatever the view.
+    """
 
     def prepare(source: Source) -> "Prepared | Verdict":
         try:
@@ -70,6 +73,10 @@ def _score(
     try:
         probabilities = scorer.score(list(images.values()))
     except (ModelUnusable, RuntimeError) as error:  # torch: out of memory, a lost device
+        if not scorer.works():
+            raise ScorerBroken(
+                f"the network on {scorer.device} has stopped working: {error}"
+            ) from error
         log.error("scoring_failed", reason=str(error), views=len(images))
         why = reason(Code.SCORING_FAILED, "the network failed on this view; see the log")
         return dict.fromkeys(images, Verdict(reason=why))

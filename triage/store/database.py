@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from triage.errors import ConfigurationError, DatabaseUnavailable
 
-LOCK_WAIT = 30  # seconds that a SQLite connection waits for another writer
+LOCK_WAIT = 10  # seconds to wait for SQLite's other writers, of this process and of others each
 CONNECT_WAIT = 5  # seconds to reach PostgreSQL
 THREADS = 80  # connections at most: one an association, and the daemon's own
 
@@ -38,8 +38,18 @@ class Database:
             raise ConfigurationError(
                 "database.url: PostgreSQL needs its driver; run pip install 'triage[postgres]'"
             ) from error
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, ValueError) as error:
             raise ConfigurationError(f"database.url: {error}") from error
+
+    def require_file(self) -> None:
+        """Raise DatabaseUnavailable where SQLite would make an empty file of a wrong path."""
+        if self.is_sqlite:
+            path = Path(make_url(self.url).database or "").absolute()
+            if not path.is_file():
+                raise DatabaseUnavailable(
+                    f"there is no database at {path}; is this the right folder, or is --config "
+                    "missing? triage serve or triage db upgrade makes a new one"
+                )
 
     @property
     def name(self) -> str:
@@ -63,10 +73,15 @@ class Database:
                 with self._engine.begin() as connection:
                     yield connection
                 return
-            with self._turn, self._engine.connect() as plain:
-                connection = plain.execution_options(writes=True)
-                with connection.begin():
-                    yield connection
+            if not self._turn.acquire(timeout=LOCK_WAIT):
+                raise DatabaseUnavailable(f"{self.name}: busy for {LOCK_WAIT} s")
+            try:
+                with self._engine.connect() as plain:
+                    connection = plain.execution_options(writes=True)
+                    with connection.begin():
+                        yield connection
+            finally:
+                self._turn.release()
 
     def take_turn(self, connection: Connection, name: str) -> None:
         """Let one transaction at a time do what *name* stands for, until it ends.

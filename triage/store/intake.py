@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, case, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from triage.core.reasons import Code, reason
@@ -56,7 +56,7 @@ def file_instance(database: Database, received: Instance, now: datetime) -> File
         _add(connection, study_id, received, now, former)
         same_pixels = former is not None and former.pixel_digest == received.pixel_digest
         reopened = _grow(
-            connection, study_id, received, now, unread=received.frames > 0 and not same_pixels
+            connection, study_id, received, now, unread=received.radiograph and not same_pixels
         )
         if former is not None:
             record(connection, study_id, now, "instance_replaced", received.sop_instance_uid)
@@ -148,12 +148,25 @@ def _add(
         )
     ).scalar()
     if again is not None:
-        connection.execute(update(instance).where(instance.c.id == again).values(state=state))
         connection.execute(
-            update(view)
-            .where(view.c.instance_id == again, view.c.state == ViewState.FAILED)
-            .values(state=ViewState.PENDING, reason=None, attempts=0, interruptions=0)
+            update(instance)
+            .where(instance.c.id == again)
+            .values(state=state, reason=received.reason, frames=received.frames)
         )
+        revived = connection.execute(
+            update(view)
+            .where(view.c.instance_id == again)
+            .values(
+                state=case(
+                    (view.c.state == ViewState.FAILED, ViewState.PENDING), else_=view.c.state
+                ),
+                reason=None,
+                attempts=0,
+                interruptions=0,
+            )
+        )
+        if not revived.rowcount:  # it was not for the network then, by the settings of that day
+            _add_views(connection, study_id, again, received, former)
         return
     instance_id = connection.execute(
         insert(instance)
@@ -178,6 +191,16 @@ def _add(
         )
         .returning(instance.c.id)
     ).scalar_one()
+    _add_views(connection, study_id, instance_id, received, former)
+
+
+def _add_views(
+    connection: Connection,
+    study_id: int,
+    instance_id: int,
+    received: Instance,
+    former: Row[*tuple[Any, ...]] | None,
+) -> None:
     if received.frames:
         kept = _former_scores(connection, former)
         connection.execute(
@@ -220,12 +243,13 @@ def _grow(
 ) -> bool:
     """Note the arrival in the study's row; return whether it reopened a complete study.
 
-    Only an image for the network reopens it: a report that follows the reading
-    must not bring the study back. *unread* says that a study that was read goes
-    back on the list; a new header on the same pixels does not bring that about.
+    Only a radiograph reopens it, whether it can be scored or not: a report that
+    follows the reading must not bring the study back. *unread* says that a study
+    that was read goes back on the list; a new header on the same pixels does not
+    bring that about.
     """
     row = connection.execute(select(study).where(study.c.id == study_id)).one()
-    reopened = row.completed_at is not None and received.frames > 0
+    reopened = row.completed_at is not None and received.radiograph
     values: dict[str, object] = {
         key: getattr(received, key)
         for key in ("accession_number", "patient_id", "patient_name", "study_description")

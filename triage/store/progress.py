@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, or_, select, update
 
-from triage.core.completion import is_complete
+from triage.core.completion import CLOCK_SLACK, is_complete
 from triage.core.study import Growth, Patience, ReadingState, StudyStatus
 from triage.store.database import Database
 from triage.store.derive import lock_studies, record, refresh
@@ -23,6 +23,7 @@ def complete_studies(
     due = or_(
         study.c.last_received_at <= now - timedelta(seconds=patience.quiet),
         study.c.opened_at <= now - timedelta(seconds=patience.limit),
+        study.c.last_received_at > now + timedelta(seconds=CLOCK_SLACK),
     )
     receiving = study.c.status == StudyStatus.RECEIVING
     ids = _ids(database, receiving & due)
@@ -69,16 +70,16 @@ def mark_overdue(database: Database, now: datetime, max_wait: float) -> list[str
 def _set(
     database: Database, which: ColumnElement[bool], now: datetime, *, overdue: bool
 ) -> list[str]:
-    ids = _ids(database, which)
-    if not ids:
-        return []
-    with database.writing() as connection:
-        lock_studies(connection, ids)
-        rows = connection.execute(
-            select(study.c.id, study.c.study_instance_uid).where(study.c.id.in_(ids), which)
-        ).all()
-        _mark(connection, [row.id for row in rows], now, overdue=overdue)
-    return [row.study_instance_uid for row in rows]
+    changed: list[str] = []
+    while ids := _ids(database, which):
+        with database.writing() as connection:
+            lock_studies(connection, ids)
+            rows = connection.execute(
+                select(study.c.id, study.c.study_instance_uid).where(study.c.id.in_(ids), which)
+            ).all()
+            _mark(connection, [row.id for row in rows], now, overdue=overdue)
+        changed += [row.study_instance_uid for row in rows]
+    return changed
 
 
 def _mark(connection: Connection, ids: list[int], now: datetime, *, overdue: bool) -> None:

@@ -95,19 +95,6 @@ def all_study_ids(database: Database) -> list[int]:
         return list(connection.execute(select(study.c.id).order_by(study.c.id)).scalars())
 
 
-def digests_of(database: Database, study_id: int) -> list[str]:
-    """Return the names in the spool of the study's instances that count."""
-    with database.reading() as connection:
-        return list(
-            connection.execute(
-                select(instance.c.digest)
-                .where(instance.c.study_id == study_id)
-                .where(instance.c.state != InstanceState.REPLACED)
-                .order_by(instance.c.id)
-            ).scalars()
-        )
-
-
 def show_study(database: Database, study_id: int, now: datetime) -> StudyDetail:
     """Return the study with its groups, views and history."""
     with database.reading() as connection:

@@ -38,6 +38,7 @@ def latest() -> str:
 
 def current(database: Database) -> str | None:
     """Return the database's revision; None when it is empty."""
+    database.require_file()
     with database.reading() as connection:
         return _revision(connection)
 

@@ -8,6 +8,7 @@ on the same machine, or when the time is over.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from sqlalchemy import Connection, Select, or_, select, update
 
@@ -18,11 +19,22 @@ from triage.store.database import Database
 from triage.store.derive import lock_studies, record, refresh
 from triage.store.tables import instance, study, view
 
-HOLD = timedelta(seconds=30)  # longer than any batch takes
+HOLD = timedelta(seconds=30)  # renewed by the scorer while it lives
 RETRY_AFTER = timedelta(milliseconds=300)  # a file that cannot be read now may be readable soon
 MAX_ATTEMPTS = 3  # failures of one view before it is set aside
 MAX_INTERRUPTIONS = 10  # ends of the daemon while it worked on one view, likewise
+INTERRUPTED = reason(
+    Code.SCORER_CRASHED, "the scoring process ended while it tried this view; it is tried again"
+)
 CRASHED = reason(Code.SCORER_CRASHED, "the scoring process ended each time it tried this view")
+
+
+class Blame(StrEnum):
+    """For which of the views that a dead scorer held its end counts as a failed attempt."""
+
+    ALL = "all"  # it crashed, of one of them
+    ALONE = "alone"  # it was killed: perhaps by the kernel for the memory that one view took
+    NONE = "none"  # it was told to end, or its daemon ended
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,17 +65,22 @@ class Result:
 def hold_views(database: Database, scorer: str, limit: int, now: datetime) -> list[Work]:
     """Take up to *limit* pending views, the earliest first.
 
-    A view that has failed or been interrupted before comes alone, so that one
-    that kills the scorer takes no other down with it.
+    A view that has failed or been interrupted before comes after all others and
+    alone, so that one that kills or stops the scorer takes no other with it.
     """
-    free = or_(view.c.held_until.is_(None), view.c.held_until < now)
+    trouble = view.c.attempts + view.c.interruptions
+    free = or_(
+        view.c.held_until.is_(None),
+        view.c.held_until < now,
+        view.c.held_until > now + 2 * HOLD,  # the clock was set back
+    )
     with database.writing() as connection:
         rows = connection.execute(
             select(
                 view.c.id,
                 view.c.study_id,
                 view.c.frame,
-                (view.c.attempts + view.c.interruptions).label("trouble"),
+                trouble.label("trouble"),
                 instance.c.digest,
                 instance.c.study_type,
                 instance.c.sop_instance_uid,
@@ -73,7 +90,7 @@ def hold_views(database: Database, scorer: str, limit: int, now: datetime) -> li
             .join(study, view.c.study_id == study.c.id)
             .where(view.c.state == ViewState.PENDING, free)
             .where(instance.c.state == InstanceState.SCORABLE)
-            .order_by(view.c.id)
+            .order_by(trouble, view.c.id)
             .limit(limit)
             .with_for_update(of=view, skip_locked=True)
         ).all()
@@ -99,13 +116,14 @@ def hold_views(database: Database, scorer: str, limit: int, now: datetime) -> li
     ]
 
 
-def has_pending(database: Database) -> bool:
-    """Say whether any view waits, held or not; cheap enough for every tick."""
-    with database.reading() as connection:
-        found = connection.execute(
-            select(view.c.id).where(view.c.state == ViewState.PENDING).limit(1)
+def renew_holds(database: Database, scorer: str, now: datetime) -> None:
+    """Hold on to what this scorer works on, however long the batch takes."""
+    with database.writing() as connection:
+        connection.execute(
+            update(view)
+            .where(view.c.state == ViewState.PENDING, view.c.held_by == scorer)
+            .values(held_until=now + HOLD)
         )
-        return found.first() is not None
 
 
 def save_results(
@@ -147,18 +165,14 @@ def _store(connection: Connection, scorer: str, result: Result, now: datetime) -
         if result.final or attempts + 1 >= MAX_ATTEMPTS:
             values |= {"state": ViewState.FAILED, "probability": None}
         else:
-            values["held_until"] = now + RETRY_AFTER
+            values["held_until"] = now + RETRY_AFTER * 4**attempts
     return connection.execute(update(view).where(mine).values(**values)).rowcount == 1
 
 
 def free_views_of_dead(
-    database: Database, is_dead: Callable[[str], bool], now: datetime, *, blame: bool
+    database: Database, is_dead: Callable[[str], bool], now: datetime, blame: Blame
 ) -> int:
-    """Free what dead scorers held; return how many views that were.
-
-    With *blame* the scorer alone died, perhaps of one of these views: it counts
-    as a failed attempt. Without, its whole daemon ended, which says little.
-    """
+    """Free what dead scorers held; return how many views that were."""
     with database.writing() as connection:
         rows = connection.execute(
             select(
@@ -169,14 +183,16 @@ def free_views_of_dead(
         ).all()
         dead = [row for row in rows if is_dead(row.held_by)]
         lock_studies(connection, (row.study_id for row in dead))
+        blamed = blame is Blame.ALL or (blame is Blame.ALONE and len(dead) == 1)
         for row in dead:
-            attempts = row.attempts + (1 if blame else 0)
-            interruptions = row.interruptions + (0 if blame else 1)
+            attempts = row.attempts + (1 if blamed else 0)
+            interruptions = row.interruptions + (0 if blamed else 1)
             values: dict[str, object] = {
                 "held_by": None,
                 "held_until": None,
                 "attempts": attempts,
                 "interruptions": interruptions,
+                "reason": INTERRUPTED,
             }
             if attempts >= MAX_ATTEMPTS or interruptions >= MAX_INTERRUPTIONS:
                 values |= {"state": ViewState.FAILED, "probability": None, "reason": CRASHED}

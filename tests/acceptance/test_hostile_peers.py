@@ -1,0 +1,342 @@
+"""Peers that go silent, claim too much or cannot be served: they cost neither slot nor trace."""
+
+import socket
+import threading
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from pynetdicom.dimse_messages import C_STORE_RQ
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.pdu import A_ABORT_RQ, P_DATA_TF
+from structlog.testing import capture_logs
+
+from tests.support import dcmtk, studies
+from tests.support.daemon import HOST
+from tests.support.studies import picture
+from tests.support.waiting import wait_until
+from triage.dicom import scu
+from triage.dicom.scp import Receiver
+from triage.dicom.transport import Limits
+from triage.settings import DicomSettings
+
+COMPUTED_RADIOGRAPHY = b"1.2.840.10008.5.1.4.1.1.1"
+BREAST_TOMOSYNTHESIS = b"1.2.840.10008.5.1.4.1.1.13.1.3"  # which the receiver does not offer
+IMPLICIT_LITTLE_ENDIAN = b"1.2.840.10008.1.2"
+EXPLICIT_LITTLE_ENDIAN = b"1.2.840.10008.1.2.1"
+HTJ2K = b"1.2.840.10008.1.2.4.201"  # which the receiver does not decode
+ASSOCIATE_RQ, ASSOCIATE_AC, ASSOCIATE_RJ, DATA_TF, ABORT = 1, 2, 3, 4, 7  # PS3.8 9.3, PDU types
+A_SHORT_WHILE = 0.5  # seconds
+
+
+def item(kind, value):
+    """Return an item of an A-ASSOCIATE PDU, PS3.8 9.3.2."""
+    return bytes([kind, 0]) + len(value).to_bytes(2, "big") + value
+
+
+def pdu(kind, value, *, claimed=None):
+    length = len(value) if claimed is None else claimed
+    return bytes([kind, 0]) + length.to_bytes(4, "big") + value
+
+
+def request(
+    *,
+    calling=b"PEER",
+    version=1,
+    sop_class=COMPUTED_RADIOGRAPHY,
+    syntax=EXPLICIT_LITTLE_ENDIAN,
+):
+    """Return an A-ASSOCIATE-RQ PDU with one presentation context."""
+    context = bytes([1, 0, 0, 0]) + item(0x30, sop_class) + item(0x40, syntax)
+    user = item(0x51, (16384).to_bytes(4, "big")) + item(0x52, b"1.2.3.4")
+    return pdu(
+        ASSOCIATE_RQ,
+        version.to_bytes(2, "big")
+        + bytes(2)
+        + b"TRIAGE".ljust(16)
+        + calling.ljust(16)
+        + bytes(32)
+        + item(0x10, b"1.2.840.10008.3.1.1.1")
+        + item(0x20, context)
+        + item(0x50, user),
+    )
+
+
+@pytest.fixture
+def connect():
+    """Return a function that connects and sends; its connections last as long as the test."""
+    with ExitStack() as peers:
+
+        def connect(port, *data):
+            peer = peers.enter_context(socket.create_connection((HOST, port), timeout=30))
+            for piece in data:
+                peer.sendall(piece)
+            return peer
+
+        yield connect
+
+
+@pytest.fixture
+def associate(connect):
+    """Return a function that connects and establishes an association."""
+
+    def associate(port):
+        peer = connect(port, request())
+        assert answer_of(peer)[0] == ASSOCIATE_AC
+        return peer
+
+    return associate
+
+
+def answer_of(peer):
+    """Return the next PDU that the peer was sent, or nothing at the connection's end."""
+    try:
+        header = peer.recv(6, socket.MSG_WAITALL)
+        return header + peer.recv(int.from_bytes(header[2:], "big"), socket.MSG_WAITALL)
+    except ConnectionResetError:
+        return b""
+
+
+def is_closed(peer):
+    """Say whether the connection ends, whatever is still sent before."""
+    while data := answer_of(peer):
+        assert data[0] != DATA_TF
+    return True
+
+
+def store_request(data_set):
+    """Return the PDUs of a C-STORE request."""
+    primitive = C_STORE()
+    primitive.MessageID = 1
+    primitive.AffectedSOPClassUID = COMPUTED_RADIOGRAPHY.decode()
+    primitive.AffectedSOPInstanceUID = "1.2.3"
+    primitive.Priority = 0
+    primitive.DataSet = BytesIO(data_set)
+    message = C_STORE_RQ()
+    message.primitive_to_message(primitive)
+    return [encoded(P_DATA_TF, fragment) for fragment in message.encode_msg(1, 16384)]
+
+
+def encoded(kind, primitive):
+    unit = kind()
+    unit.from_primitive(primitive)
+    return unit.encode()
+
+
+@contextmanager
+def receiving(port, keep=bool, *, slots=4, **limits):
+    """Run a receiver here, so that its limits can be short; yield it and its log events."""
+    settings = DicomSettings(host=HOST, port=port, max_associations=slots)
+    receiver = Receiver(settings, keep, Limits(**limits))
+    with capture_logs() as events:
+        receiver.start()
+        try:
+            yield receiver, events
+        finally:
+            receiver.stop()
+
+
+def dropped(events, check):
+    return [e for e in events if e["event"] == "association_dropped" and e["check"] == check]
+
+
+def open_files():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+SILENT = {
+    "nothing": [],
+    "half a header": [request()[:3]],
+    "half a request": [request()[:100]],
+}
+
+
+@pytest.mark.parametrize("sent", SILENT.values(), ids=SILENT)
+def test_a_peer_that_never_finishes_its_request_loses_its_slot(free_port, sent, connect):
+    with receiving(free_port, request_seconds=A_SHORT_WHILE) as (_, events):
+        threads, files = threading.active_count(), open_files()
+        peers = [connect(free_port, *sent) for _ in range(4)]
+
+        assert all(is_closed(peer) for peer in peers)
+
+        wait_until(lambda: threading.active_count() == threads, "no thread is left")
+        scu.echo(host=HOST, port=free_port)
+        wait_until(lambda: open_files() == files + len(peers), "no file is left")
+        assert len(dropped(events, "silence")) == len(peers)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [pdu(DATA_TF, bytes(100), claimed=5000), pdu(DATA_TF, b"", claimed=5000)[:3], b""],
+    ids=["half a PDU", "half a header", "nothing"],
+)
+def test_a_peer_that_falls_silent_in_its_association_loses_its_slot(free_port, sent, associate):
+    with receiving(free_port, silent_seconds=A_SHORT_WHILE) as (_, events):
+        threads, files = threading.active_count(), open_files()
+        peers = [associate(free_port) for _ in range(4)]
+        for peer in peers:
+            peer.sendall(sent)
+
+        assert all(is_closed(peer) for peer in peers)
+
+        wait_until(lambda: threading.active_count() == threads, "no thread is left")
+        scu.echo(host=HOST, port=free_port)
+        wait_until(lambda: open_files() == files + len(peers), "no file is left")
+        assert {e["calling_ae_title"] for e in dropped(events, "silence")} == {"PEER"}
+
+
+def test_a_slow_sender_and_a_slow_disk_are_waited_for(free_port, associate):
+    arrivals = []
+
+    def keep(arrival):
+        time.sleep(4 * A_SHORT_WHILE)
+        arrivals.append(arrival)
+
+    with receiving(free_port, keep, silent_seconds=A_SHORT_WHILE) as (_, events):
+        peer = associate(free_port)
+        sent = b"".join(store_request(bytes(40)))
+        for start in range(0, len(sent), 20):
+            peer.sendall(sent[start : start + 20])
+            time.sleep(0.1)
+
+        assert answer_of(peer)[0] == DATA_TF
+
+        assert dropped(events, "silence") == []
+    assert [len(arrival.data) for arrival in arrivals] == [40]
+
+
+def test_a_connection_whose_peer_lost_its_power_ends_with_the_kernels_help(free_port, associate):
+    with receiving(free_port) as (receiver, _):
+        associate(free_port)
+
+        (association,) = receiver._server.active_associations
+        accepted = association.dul.socket.socket
+
+        assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert 0 < accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) <= 60_000
+
+
+def test_a_request_that_claims_four_gigabytes_is_not_read(start_daemon, connect):
+    daemon = start_daemon(roles="receive")
+    peer = connect(daemon.port, pdu(ASSOCIATE_RQ, b"", claimed=0xFFFF_FFF0))
+
+    assert is_closed(peer)
+
+    event = daemon.wait_for("association_dropped")
+    assert (event["check"], event["address"]) == ("PDU length", HOST)
+    scu.echo(host=HOST, port=daemon.port)
+    daemon.stop()
+
+
+def test_data_beyond_what_was_advertised_is_not_read(start_daemon, associate):
+    daemon = start_daemon(roles="receive")
+    peer = associate(daemon.port)
+    peer.sendall(pdu(DATA_TF, b"", claimed=2**31))
+
+    assert is_closed(peer)
+
+    event = daemon.wait_for("association_dropped")
+    assert (event["check"], event["calling_ae_title"]) == ("PDU length", "PEER")
+    daemon.stop()
+
+
+def test_an_object_that_does_not_end_is_not_read_for_ever(free_port, associate):
+    kept = []
+    with receiving(free_port, kept.append, object_bytes=1_000_000) as (_, events):
+        small = associate(free_port)
+        for _ in range(3):
+            small.sendall(b"".join(store_request(bytes(600_000))))
+            assert answer_of(small)[0] == DATA_TF
+        large = associate(free_port)
+        with suppress(OSError):  # the end may come while this still sends
+            large.sendall(b"".join(store_request(bytes(1_100_000))))
+
+        assert is_closed(large)
+        assert [len(arrival.data) for arrival in kept] == [600_000] * 3
+        assert [e["calling_ae_title"] for e in dropped(events, "object size")] == ["PEER"]
+
+
+def test_peers_that_vanish_after_their_object_do_not_hold_up_the_end(free_port, associate):
+    abort = A_ABORT_RQ()
+    abort.source = abort.reason_diagnostic = 0
+    with receiving(free_port, slots=100) as (receiver, _):
+        for _ in range(40):
+            peer = associate(free_port)
+            peer.sendall(b"".join([*store_request(bytes(100)), abort.encode()]))
+            peer.close()
+        wait_until(lambda: not receiver._server.active_associations, "all have gone")
+
+        begun = time.monotonic()
+        receiver.stop()
+
+        assert time.monotonic() - begun < 5
+
+
+def test_silent_peers_do_not_hold_up_the_end_of_the_daemon(start_daemon, connect, associate):
+    daemon = start_daemon(roles="receive")
+    peers = [connect(daemon.port, request()[:length]) for length in (0, 3, 100)]
+    peers += [associate(daemon.port), associate(daemon.port)]
+    peers[-1].sendall(pdu(DATA_TF, bytes(100), claimed=5000))
+    time.sleep(A_SHORT_WHILE)
+
+    begun = time.monotonic()
+    daemon.stop()
+
+    assert time.monotonic() - begun < 10
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "syntax"),
+    [(BREAST_TOMOSYNTHESIS, IMPLICIT_LITTLE_ENDIAN), (COMPUTED_RADIOGRAPHY, HTJ2K)],
+    ids=["SOP class", "transfer syntax"],
+)
+def test_a_sender_that_offers_nothing_we_take_is_in_the_log(free_port, sop_class, syntax, connect):
+    with receiving(free_port) as (_, events):
+        peer = connect(free_port, request(sop_class=sop_class, syntax=syntax))
+        assert answer_of(peer)[0] == ASSOCIATE_AC
+        (event,) = wait_until(lambda: list(events), "an event")
+
+    assert (event["event"], event["check"]) == ("association_refused", "sop_class")
+    assert event["sop_classes"] == [sop_class.decode()]
+    assert event["transfer_syntaxes"] == [syntax.decode()]
+    assert event["calling_ae_title"] == "PEER"
+
+
+UNREADABLE = {
+    "no AE title": request(calling=b" "),
+    "a backslash in it": request(calling=b"A\\B"),
+    "an unknown version": request(version=2),
+    "a web request": b"GET / HTTP/1.1\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("data", UNREADABLE.values(), ids=UNREADABLE)
+def test_a_request_that_cannot_be_read_is_in_the_log_and_frees_its_slot(free_port, data, connect):
+    with receiving(free_port) as (receiver, events):
+        peer = connect(free_port, data)
+        assert answer_of(peer)[0] in (ASSOCIATE_RJ, ABORT)
+
+        wait_until(lambda: not receiver._server.active_associations, "its thread ends", seconds=5)
+
+    (event,) = events
+    assert (event["event"], event["check"]) == ("association_refused", "request")
+    assert event["address"] == HOST
+
+
+@pytest.mark.dcmtk
+def test_a_full_house_of_silent_peers_keeps_nobody_out_for_long(free_port, tmp_path, connect):
+    (sample,) = studies.write_study(tmp_path / "image", "FULL HOUSE", [picture(1)])
+    kept = []
+    with receiving(free_port, kept.append, slots=8, request_seconds=2 * A_SHORT_WHILE):
+        peers = [connect(free_port, request()[:100]) for _ in range(8)]
+        refused = dcmtk.storescu(free_port, [sample.file])
+
+        sent = wait_until(
+            lambda: dcmtk.storescu(free_port, [sample.file]).returncode == 0, "a slot", seconds=10
+        )
+
+    assert refused.returncode != 0
+    assert sent
+    assert [arrival.sop_instance_uid for arrival in kept] == [sample.sop_instance_uid]

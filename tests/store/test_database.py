@@ -1,0 +1,60 @@
+"""What a database that is busy, missing or no database does to its users."""
+
+import sqlite3
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.support.store import Store
+from triage.errors import ConfigurationError, DatabaseUnavailable
+from triage.store import schema
+from triage.store.database import LOCK_WAIT, Database
+
+
+def test_a_writer_that_never_lets_go_is_a_database_that_is_away(tmp_path):
+    store = Store(Database(f"sqlite:///{tmp_path / 'a.db'}"))
+    schema.upgrade(store.database)
+    other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    def file(number):
+        begun = time.monotonic()
+        with pytest.raises(DatabaseUnavailable):
+            store.file(f"1.{number}")
+        return time.monotonic() - begun
+
+    with ThreadPoolExecutor(6) as senders:
+        waits = list(senders.map(file, range(6)))
+    other.execute("ROLLBACK")
+    other.close()
+
+    # However many wait, none waits longer than for its turn and for the lock.
+    assert max(waits) < 2 * LOCK_WAIT + 5
+    store.file()
+    store.database.close()
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path):
+    (tmp_path / "a.db").write_text("this is a letter, and a long one, so that it is no empty file")
+    database = Database(f"sqlite:///{tmp_path / 'a.db'}")
+
+    with pytest.raises(DatabaseUnavailable, match=r"a\.db.*not a database"):
+        schema.upgrade(database)
+    database.close()
+
+
+def test_a_folder_that_does_not_exist_is_named(tmp_path):
+    with pytest.raises(ConfigurationError, match="nowhere"):
+        Database(f"sqlite:///{tmp_path / 'nowhere' / 'a.db'}")
+
+
+def test_a_schema_from_the_future_is_refused(tmp_path):
+    database = Database(f"sqlite:///{tmp_path / 'a.db'}")
+    schema.upgrade(database)
+    with database.writing() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+
+    with pytest.raises(DatabaseUnavailable, match="9999"):
+        schema.upgrade(database)
+    database.close()

@@ -1,0 +1,29 @@
+"""How many cores there are for us."""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may keep busy: its affinity, and its cgroups' quotas."""
+    return max(1, min([len(os.sched_getaffinity(0)), *map(round, _quotas())]))
+
+
+def _quotas() -> Iterator[float]:
+    """Give the cores that each cgroup above this process allows (cgroup v2, ``cpu.max``).
+
+    A container limits the root that it sees, systemd's CPUQuota= a group below it.
+    """
+    root = Path("/sys/fs/cgroup")
+    try:
+        entries = Path("/proc/self/cgroup").read_text("ascii").splitlines()
+    except OSError:
+        return
+    own = next((entry.removeprefix("0::/") for entry in entries if entry.startswith("0::/")), "")
+    for group in (root / own, *(root / own).parents):
+        if group.is_relative_to(root):
+            with suppress(OSError, ValueError):  # not there, or its quota is "max"
+                quota, period = (group / "cpu.max").read_text("ascii").split()
+                yield int(quota) / int(period)
