@@ -330,7 +330,8 @@ def test_a_full_house_of_silent_peers_keeps_nobody_out_for_long(free_port, tmp_p
     (sample,) = studies.write_study(tmp_path / "image", "FULL HOUSE", [picture(1)])
     kept = []
     with receiving(free_port, kept.append, slots=8, request_seconds=2 * A_SHORT_WHILE):
-        peers = [connect(free_port, request()[:100]) for _ in range(8)]
+        for _ in range(8):
+            connect(free_port, request()[:100])
         refused = dcmtk.storescu(free_port, [sample.file])
 
         sent = wait_until(

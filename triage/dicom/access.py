@@ -50,8 +50,10 @@ class Access:
 
     def _on_sent(self, event: Event) -> None:
         """pynetdicom could not read the request: a bad AE title, a wrong version, noise."""
-        unread = event.assoc.requestor.primitive is None
+        connection = event.assoc.dul.socket
+        unread = event.assoc.requestor.primitive is None and not connection.refused
         if unread and isinstance(event.pdu, A_ABORT_RQ | A_ASSOCIATE_RJ):
+            connection.refused = True  # of noise, pynetdicom aborts every six bytes anew
             action = "at the sender: check its AE titles; what it sends is no valid request"
             _log_refusal(event, check="request", action=action)
 

@@ -94,6 +94,7 @@ class Connection(AssociationSocket):  # type: ignore[misc]  # pynetdicom ships n
         self._limits = limits
         self._unanswered = 0  # bytes
         self.opened = self.last = time.monotonic()
+        self.refused = False  # for its request, before there was an association
         self._acknowledge_at_once()
 
     def recv(self, nr_bytes: int) -> bytearray:
