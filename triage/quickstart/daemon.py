@@ -98,16 +98,13 @@ def running(folder: Path, model: Path | None, *, keep: bool) -> Iterator[Daemon]
 
 def _values(folder: Path, model: Path | None) -> dict[str, dict[str, Any]]:
     """The settings of the trial, by section; absolute paths, so any directory will do."""
-    values: dict[str, dict[str, Any]] = {
+    return {
         "database": {"url": f"sqlite:///{folder / 'triage.db'}", "auto_upgrade": True},
         "spool": {"directory": str(folder / "spool"), "min_free": 0},
         "dicom": {"host": HOST, "port": _free_port(), "ae_title": "TRIAGE", "allow": []},
         "study": {"quiet": QUIET},
         "model": {"path": "" if model is None else str(model.resolve())},
     }
-    if "web" in settings.Settings.model_fields:
-        values["web"] = {"host": HOST, "port": _free_port()}
-    return values
 
 
 def _toml(values: dict[str, dict[str, Any]]) -> str:
