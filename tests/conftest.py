@@ -1,11 +1,14 @@
 """What the tests share: requirements of the machine, databases, models, daemons."""
 
+import os
 import subprocess
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
+import triage.model  # noqa: F401  before torch, for what it tells libgomp
 from tests.support import postgres
 from tests.support.daemon import daemon_in, environment
 from tests.support.daemon import free_port as any_free_port
@@ -16,6 +19,11 @@ FIGURES = pytest.StashKey[list[str]]()
 
 
 def pytest_configure(config):
+    # pynetdicom installs a storescu and an echoscu of its own beside our interpreter,
+    # and where that folder is on the PATH they would stand in for DCMTK's.
+    own = Path(sys.prefix, "bin")
+    folders = os.environ.get("PATH", "").split(os.pathsep)
+    os.environ["PATH"] = os.pathsep.join(f for f in folders if Path(f).absolute() != own)
     config.stash[SKIPPED] = []
     config.stash[FIGURES] = []
 

@@ -2,13 +2,12 @@
 
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.support.requirements import under_ci
+from tests.support.requirements import require
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PROGRAM = "/opt/triage/bin/triage"
@@ -22,9 +21,7 @@ DROP_INS = dict(
 
 def analyze(*arguments: object, **environment: str) -> None:
     """Run systemd-analyze; it must find nothing to say against the unit."""
-    if shutil.which("systemd-analyze") is None:
-        reason = "systemd-analyze is missing; apt-get install systemd"
-        pytest.fail(reason) if under_ci() else pytest.skip(reason)
+    require("systemd")
     done = subprocess.run(
         ["systemd-analyze", *map(str, arguments)],
         env=os.environ | environment,

@@ -1,6 +1,5 @@
 """Wrapped pictures are valid DX objects, and their values are the picture's."""
 
-import shutil
 import subprocess
 from datetime import datetime
 from io import BytesIO
@@ -110,7 +109,7 @@ def test_the_same_entropy_gives_the_same_uid():
     assert pydicom.uid.UID(radiograph.uid("a")).is_valid
 
 
-@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="needs dicom3tools' dciodvfy")
+@pytest.mark.dicom3tools
 @pytest.mark.parametrize("pixels", [EIGHT, TWELVE], ids=["8 bits", "12 bits"])
 @pytest.mark.parametrize("view_position", ["", "PA", "LL", "LLO"])
 def test_dciodvfy_finds_no_error(header, unknown, tmp_path, pixels, view_position):

@@ -1,6 +1,5 @@
 """Sending, to real peers: a pynetdicom AE and DCMTK's storescp."""
 
-import shutil
 import socket
 import subprocess
 import threading
@@ -176,7 +175,6 @@ def test_echo_is_answered():
 
 
 @pytest.mark.dcmtk
-@pytest.mark.skipif(shutil.which("storescp") is None, reason="needs DCMTK's storescp")
 def test_storescp_receives_existing_files_in_their_own_transfer_syntaxes(tmp_path):
     names = ("CT_small.dcm", "JPEG2000.dcm", "MR_small_RLE.dcm", "JPGLosslessP14SV1_1s_1f_8b.dcm")
     files = [get_testdata_file(name) for name in names]

@@ -42,9 +42,13 @@ def _programs(*names: str) -> Callable[[], list[str]]:
 
 
 REQUIREMENTS = {
-    "dcmtk": Requirement(_programs("storescu", "echoscu"), "apt-get install dcmtk"),
+    "dcmtk": Requirement(
+        _programs("storescu", "storescp", "echoscu", "dcmdump"), "apt-get install dcmtk"
+    ),
+    "dicom3tools": Requirement(_programs("dciodvfy"), "apt-get install dicom3tools"),
     "orthanc": Requirement(_programs("Orthanc"), "apt-get install orthanc"),
     "postgres": Requirement(_programs("initdb", "postgres"), "apt-get install postgresql"),
+    "systemd": Requirement(_programs("systemd-analyze"), "apt-get install systemd"),
     "fracatlas": Requirement(
         lambda: [] if SHARED_DATA.is_dir() else [str(SHARED_DATA)],
         "put the FracAtlas radiographs beside the checkout",
