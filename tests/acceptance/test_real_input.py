@@ -73,7 +73,13 @@ def show_all(daemon, rows):
     return daemon.show(*(row["study_instance_uid"] for row in rows))
 
 
-def test_every_study_is_final_within_five_seconds_of_the_last_acknowledgement(daemon):
+def test_every_study_is_final_within_five_seconds_of_the_last_acknowledgement(
+    daemon, report_figure
+):
+    report_figure(
+        f"{STUDIES} studies of {VIEWS} views over 4 associations: "
+        f"final {daemon.late:.2f} s after the last acknowledgement"
+    )
     assert daemon.late < 5
 
 
