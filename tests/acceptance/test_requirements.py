@@ -55,7 +55,7 @@ def test_a_missing_program_skips_with_its_name_and_how_to_get_it(run_pytest):
     assert code == 0, said
     assert "1 passed, 1 skipped" in said
     assert "NOT TESTED HERE" in said
-    assert "storescu, echoscu is missing; apt-get install dcmtk" in said
+    assert "storescu, storescp, echoscu, dcmdump is missing; apt-get install dcmtk" in said
 
 
 def test_a_missing_program_fails_under_ci(run_pytest):
@@ -63,7 +63,9 @@ def test_a_missing_program_fails_under_ci(run_pytest):
 
     assert code == 1, said
     assert "1 passed, 1 error" in said
-    assert "CI=true skips nothing, and dcmtk: storescu, echoscu is missing" in said
+    assert (
+        "CI=true skips nothing, and dcmtk: storescu, storescp, echoscu, dcmdump is missing" in said
+    )
 
 
 @pytest.mark.parametrize(("ci", "expected"), [("", 0), ("true", 1)])
