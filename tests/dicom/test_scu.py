@@ -2,6 +2,7 @@
 
 import socket
 import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -203,3 +204,26 @@ def test_storescp_receives_existing_files_in_their_own_transfer_syntaxes(tmp_pat
         twin = original[dataset.SOPInstanceUID]
         assert dataset.file_meta.TransferSyntaxUID == twin.file_meta.TransferSyntaxUID
         assert dataset.PixelData == twin.PixelData
+
+
+INTERRUPTED = """
+import sys, time
+from triage.dicom import scu
+with scu._association(scu.Peer(host="127.0.0.1", port=int(sys.argv[1])), [scu.build_context(scu.Verification)]):
+    print("open", flush=True)
+    raise KeyboardInterrupt
+"""
+
+
+def test_an_interruption_leaves_no_thread_that_keeps_the_process():
+    with pacs() as port:
+        ended = subprocess.run(
+            [sys.executable, "-c", INTERRUPTED, str(port)],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    assert ended.stdout == "open\n"
+    assert "KeyboardInterrupt" in ended.stderr

@@ -1,5 +1,6 @@
 """Sending: C-STORE and C-ECHO to a peer (PS3.4 annexes B and A)."""
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pydicom.filereader import read_file_meta_info
 from pydicom.uid import UID
 from pynetdicom import AE, _config, build_context, evt
 from pynetdicom.association import Association
+from pynetdicom.dul import DULServiceProvider
 from pynetdicom.sop_class import Verification
 
 from triage.errors import NobodyListens, SendFailed
@@ -185,22 +187,35 @@ def _association(peer: Peer, contexts: Sequence[Any]) -> Iterator[Association]:
     entity.connection_timeout = entity.acse_timeout = CONNECT_WAIT
     entity.dimse_timeout = entity.network_timeout = ANSWER_WAIT
     connected: list[Any] = []
-    association = entity.associate(
-        peer.host,
-        peer.port,
-        contexts=list(contexts),
-        ae_title=peer.called_ae_title,
-        evt_handlers=[(evt.EVT_CONN_OPEN, connected.append)],
-    )
+    association = None
     try:
+        association = entity.associate(
+            peer.host,
+            peer.port,
+            contexts=list(contexts),
+            ae_title=peer.called_ae_title,
+            evt_handlers=[(evt.EVT_CONN_OPEN, connected.append)],
+        )
         if not association.is_established:
             kind = SendFailed if connected else NobodyListens
             raise kind(_refusal(peer, association, connected=bool(connected)))
         yield association
+    except (KeyboardInterrupt, SystemExit):
+        # There is no time for a farewell, and the thread under the association,
+        # left alone, would keep the process from ending.
+        association = None
+        _kill_threads(entity)
+        raise
     finally:
-        if association.is_established:
+        if association is not None and association.is_established:
             association.release()
         entity.shutdown()
+
+
+def _kill_threads(entity: AE) -> None:
+    for thread in threading.enumerate():
+        if isinstance(thread, DULServiceProvider) and thread.assoc.ae is entity:
+            thread.kill_dul()
 
 
 def _refusal(peer: Peer, association: Association, *, connected: bool) -> str:
