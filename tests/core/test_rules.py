@@ -8,7 +8,7 @@ from triage.core.completion import is_complete
 from triage.core.selection import MAX_FRAMES, ObjectKind, select
 from triage.core.study import Growth, Label, Patience
 from triage.core.studytype import BODY_PARTS, StudyType, from_body_part
-from triage.core.worklist import Band, is_overdue, place
+from triage.core.worklist import Band, place
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -63,12 +63,6 @@ def test_normal_and_overdue_studies_stand_by_arrival_alone():
     for overdue, label in ((True, Label.ABNORMAL), (False, Label.NORMAL)):
         weights = {place(overdue=overdue, label=label, probability=p).weight for p in (0.1, 0.4)}
         assert len(weights) == 1
-
-
-def test_a_study_is_overdue_past_the_longest_wait():
-    assert not is_overdue(NOON, after(60), 60)
-    assert is_overdue(NOON, after(60.001), 60)
-    assert not is_overdue(NOON, after(1e9), 0)
 
 
 @pytest.mark.parametrize("study_type", list(StudyType))

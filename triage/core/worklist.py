@@ -47,11 +47,6 @@ class Place:
     weight: float  # minus the probability among the abnormal, 0 elsewhere
 
 
-def is_overdue(waiting_since: datetime, now: datetime, max_wait: float) -> bool:
-    """Say whether a study has waited longer than *max_wait* seconds; 0 turns the cap off."""
-    return max_wait > 0 and (now - waiting_since).total_seconds() > max_wait
-
-
 def place(*, overdue: bool, label: Label | None, probability: float | None) -> Place:
     """Return the place of a study in the reading order."""
     if overdue:
