@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from triage import settings
+from triage.core.anatomy import Evidence, find_part
+from triage.core.studytype import StudyType
 from triage.errors import ConfigurationError
 
 REPOSITORY = Path(__file__).parents[1]
@@ -17,7 +19,7 @@ def write(tmp_path, monkeypatch):
 
     def write(text):
         path = tmp_path / "site.toml"
-        path.write_text(text)
+        path.write_text(text, "utf-8")
         return path
 
     return write
@@ -51,6 +53,20 @@ def test_the_environment_overrides_the_file(write, monkeypatch):
     assert (loaded.study.quiet, loaded.study.limit) == (5, 30)
 
 
+def test_the_sites_own_words_for_parts_are_read(write, monkeypatch):
+    path = write("[study]\nparts = {RX112 = 'hand', 'schult*' = 'outside'}\n")
+    evidence = [Evidence(attribute="SeriesDescription", text="RX112")]
+
+    table = settings.load(path).study.part_table
+
+    assert find_part(evidence, table).study_type is StudyType.HAND
+
+    monkeypatch.setenv("TRIAGE_STUDY__PARTS", '{"RX112": "wrist"}')
+    table = settings.load(path).study.part_table
+
+    assert find_part(evidence, table).study_type is StudyType.WRIST
+
+
 def test_a_file_in_the_working_directory_is_found(write):
     write("").with_name("triage.toml").write_text("[study]\nquiet = 7\n")
 
@@ -74,6 +90,11 @@ def test_a_file_in_the_working_directory_is_found(write):
         ("[dicom]\nport = 70000\n", ["dicom.port", "65535"]),
         ("[dicom]\nae_title = 'A TITLE FAR TOO LONG'\n", ["dicom.ae_title", "1 to 16"]),
         ("[dicom]\nallow = [{address = '10.0.0'}]\n", ["dicom.allow.0.address", "10.0.0"]),
+        ("[study]\nparts = {MAO = 'hnad'}\n", ["study.parts.MAO", "'hnad'", "elbow, finger,"]),
+        ("[study]\nparts = {MAO = 3}\n", ["study.parts.MAO", "string"]),
+        ("[study]\nparts = {'' = 'hand'}\n", ["study.parts", "letter or a digit"]),
+        ("[study]\nparts = {'a*b' = 'hand'}\n", ["study.parts.a*b", "end of a single word"]),
+        ("[study]\nparts = {'Mão' = 'hand', MAO = 'wrist'}\n", ["study.parts", "contradict"]),
         ("[study\n", ["site.toml", "TOML"]),
     ],
 )
@@ -93,6 +114,7 @@ def test_a_mistake_in_the_file_is_named(write, text, named):
         ("TRIAGE_STUDIE__QUIET", "5", ["TRIAGE_STUDIE__QUIET", "study"]),
         ("TRIAGE_STUDY__QUIET", "soon", ["TRIAGE_STUDY__QUIET", "soon"]),
         ("TRIAGE_DICOM__ALLOW", "[{", ["TRIAGE_DICOM__ALLOW", "JSON"]),
+        ("TRIAGE_STUDY__PARTS", '{"MAO": "hnad"}', ["TRIAGE_STUDY__PARTS.MAO", "'hnad'", "hand"]),
     ],
 )
 def test_a_mistake_in_the_environment_is_named(write, monkeypatch, name, value, named):

@@ -7,6 +7,7 @@ relative to the working directory.
 
 import os
 import tomllib
+from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,6 +20,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from triage.core.anatomy import PartTable, check_key, place_of
 from triage.errors import ConfigurationError
 
 SEARCHED = (Path("triage.toml"), Path("/etc/triage/triage.toml"))
@@ -33,7 +35,13 @@ def _ae_title(value: str) -> str:
     return value.strip()
 
 
+def _part(value: str) -> str:
+    return place_of(value).value
+
+
 AETitle = Annotated[str, AfterValidator(_ae_title)]
+PartKey = Annotated[str, AfterValidator(check_key)]
+PartName = Annotated[str, AfterValidator(_part)]
 TEN_YEARS = 315_360_000
 Seconds = Annotated[float, Field(le=TEN_YEARS, allow_inf_nan=False)]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -97,6 +105,20 @@ class StudySettings(Section):
     quiet: Annotated[Seconds, Field(gt=0)] = 10
     limit: Annotated[Seconds, Field(gt=0)] = 600
     unknown_part: Literal["skip", "score"] = "skip"
+    parts: dict[
+        Annotated[str, AfterValidator(check_key)], Annotated[str, AfterValidator(_part)]
+    ] = Field(default_factory=dict)
+
+    @field_validator("parts")
+    @classmethod
+    def _consistent(cls, value: dict[str, str]) -> dict[str, str]:
+        PartTable(value)  # raises ValueError with the keys that contradict each other
+        return value
+
+    @cached_property
+    def part_table(self) -> PartTable:
+        """What the words and codes for parts of the body mean at this site."""
+        return PartTable(self.parts)
 
 
 class ModelSettings(Section):
@@ -209,9 +231,13 @@ def _check_environment() -> None:
 def _explain(error: ValidationError, path: Path | None) -> str:
     lines = []
     for problem in error.errors():
-        key = ".".join(str(part) for part in problem["loc"])
-        name = PREFIX + key.upper().replace(".", "__")
-        source = f"environment: {name}" if name in os.environ else f"{path or 'settings'}: {key}"
+        place = [str(part) for part in problem["loc"]]
+        # The environment holds a list or table whole, under the name of its key.
+        name = PREFIX + "__".join(place[:2]).upper()
+        if name in os.environ:
+            source = f"environment: {'.'.join([name, *place[2:]])}"
+        else:
+            source = f"{path or 'settings'}: {'.'.join(place)}"
         if problem["type"] == "extra_forbidden":
             lines.append(f"{source}: there is no such key; see triage.toml for all of them")
         else:
