@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from triage.dicom import codecs, scu
+from triage.dicom import codec_samples, codecs, scu
 from triage.errors import NobodyListens, SendFailed, TriageError
 from triage.settings import Settings
 from triage.store import queries, schema
@@ -101,7 +101,14 @@ def _spool(settings: Settings) -> Finding:
 
 
 def _codecs(_settings: Settings) -> Finding:
-    missing = codecs.missing()
+    missing, broken = codecs.missing(), codec_samples.failures()
+    if broken:  # it is offered, so such images are accepted and come out wrong
+        return Finding(
+            check="codecs",
+            status=Status.FAILED,
+            message="; ".join([*broken.values(), *missing.values()]),
+            action="install what is named; until then do not trust images in these syntaxes",
+        )
     if missing:
         return Finding(
             check="codecs",
@@ -112,7 +119,7 @@ def _codecs(_settings: Settings) -> Finding:
     return Finding(
         check="codecs",
         status=Status.OK,
-        message=f"{len(codecs.negotiable())} transfer syntaxes can be decoded",
+        message=f"a sample of each of {len(codecs.negotiable())} transfer syntaxes was decoded",
     )
 
 

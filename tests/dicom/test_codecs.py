@@ -3,19 +3,23 @@
 import os
 import subprocess
 import sys
-from importlib import metadata
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
-import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
 from pydicom.uid import (
+    HTJ2K,
     JPEG2000,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
@@ -28,6 +32,7 @@ from pydicom.uid import (
     generate_uid,
 )
 
+from tests.support.sites import site_without
 from triage.core.reasons import Code
 from triage.dicom import codecs
 from triage.dicom.pixels import read_view
@@ -47,6 +52,9 @@ OFFERED = {
     JPEGLSNearLossless,
     JPEG2000Lossless,
     JPEG2000,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    HTJ2K,
 }
 DEPTHS = [(bits, signed) for bits in (8, 10, 12, 16) for signed in (False, True)]
 
@@ -92,6 +100,20 @@ def encode(tool: str, source: Path, *arguments: str) -> Path:
     return target
 
 
+def compressed(ds: Dataset, syntax: str, frame: bytes) -> Dataset:
+    """Put a frame in place of the native pixels."""
+    ds.file_meta.TransferSyntaxUID = syntax
+    ds.PixelData = encapsulate([frame])
+    ds["PixelData"].VR = "OB"
+    return ds
+
+
+def with_depth(frame: bytes, bits: int, signed: bool) -> bytes:
+    """Let a codestream of JPEG 2000 say its depth: Ssiz of the SIZ segment."""
+    at = frame.index(b"\xff\x4f\xff\x51") + 42
+    return frame[:at] + bytes([(bits - 1) | signed << 7]) + frame[at + 1 :]
+
+
 def test_everything_is_offered_where_all_packages_are_installed():
     assert set(codecs.negotiable()) == OFFERED
     assert codecs.missing() == {}
@@ -101,29 +123,20 @@ def test_native_and_lossless_syntaxes_are_preferred():
     order = codecs.negotiable()
 
     assert order[0] == ExplicitVRLittleEndian
-    assert order.index(JPEG2000Lossless) < order.index(JPEGBaseline8Bit)
-
-
-def site_without(package: str, directory: Path) -> str:
-    """Return a search path on which everything is installed but the named package."""
-    installed = Path(pydicom.__file__).parents[1]
-    lost = {Path(str(file)).parts[0] for file in metadata.files(package) or ()} - {
-        "..",
-        "__pycache__",
-    }
-    for entry in installed.iterdir():
-        if entry.name not in lost:
-            (directory / entry.name).symlink_to(entry)
-    return os.pathsep.join([str(directory), str(Path(codecs.__file__).parents[2])])
+    assert order.index(HTJ2KLossless) < order.index(JPEG2000Lossless)
+    assert order.index(JPEG2000Lossless) < order.index(JPEGBaseline8Bit) < order.index(HTJ2K)
 
 
 @pytest.mark.parametrize(
     ("package", "lost"),
     [
         ("python-gdcm", {JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1}),
-        ("pillow", {JPEGBaseline8Bit}),
+        ("pillow", {JPEGBaseline8Bit, JPEG2000Lossless, JPEG2000}),
         ("pyjpegls", {JPEGLSLossless, JPEGLSNearLossless}),
-        ("pylibjpeg-openjpeg", {JPEG2000Lossless, JPEG2000}),
+        (
+            "pylibjpeg-openjpeg",
+            {JPEG2000Lossless, JPEG2000, HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K},
+        ),
         ("pylibjpeg-rle", {RLELossless}),
     ],
 )
@@ -189,6 +202,109 @@ def test_what_pydicom_encodes_without_loss_is_the_same_view(syntax, bits, signed
     assert np.array_equal(read_view(encoded), read_view(native))
 
 
+@pytest.mark.parametrize(("bits", "signed"), DEPTHS)
+@pytest.mark.parametrize("syntax", [HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K])
+def test_what_openjph_encodes_without_loss_is_the_same_view(syntax, bits, signed, tmp_path):
+    stored = gradient(bits, signed)
+    native = saved(tmp_path / "native.dcm", object_of(stored, bits))
+
+    frame = imagecodecs.htj2k_encode(stored, reversible=True, tlm=syntax == HTJ2KLosslessRPCL)
+    encoded = saved(tmp_path / "encoded.dcm", compressed(object_of(stored, bits), syntax, frame))
+
+    assert np.array_equal(read_view(encoded), read_view(native))
+
+
+@pytest.mark.parametrize(("bits", "signed"), [(10, False), (12, False), (12, True)])
+def test_htj2k_has_the_precision_that_its_codestream_states(bits, signed, tmp_path):
+    stored = gradient(bits, signed)
+    native = saved(tmp_path / "native.dcm", object_of(stored, bits))
+
+    # OpenJPH's Python interface knows 8 and 16 bits. What it has coded is the values around
+    # zero (ISO/IEC 15444-1 G.1), so a stream of fewer bits differs in what it says of them.
+    centred = stored.astype("i2") - (0 if signed else 1 << (bits - 1))
+    frame = with_depth(imagecodecs.htj2k_encode(centred, reversible=True), bits, signed)
+    encoded = saved(
+        tmp_path / "encoded.dcm", compressed(object_of(stored, bits), HTJ2KLossless, frame)
+    )
+
+    assert np.array_equal(read_view(encoded), read_view(native))
+
+
+@pytest.mark.parametrize("syntax", [JPEG2000Lossless, HTJ2KLossless])
+@pytest.mark.parametrize("signed", [False, True])
+def test_the_header_decides_on_the_sign_of_jpeg_2000(signed, syntax, tmp_path):
+    # The codestream says the other sign; its bits are the values in two's complement.
+    stored = gradient(16, signed)
+    native = saved(tmp_path / "native.dcm", object_of(stored, 16))
+
+    other = stored.view("u2" if signed else "i2")
+    frame = (
+        imagecodecs.htj2k_encode(other, reversible=True)
+        if syntax == HTJ2KLossless
+        else imagecodecs.jpeg2k_encode(other, codecformat="j2k", reversible=True, level=0)
+    )
+    encoded = saved(tmp_path / "encoded.dcm", compressed(object_of(stored, 16), syntax, frame))
+
+    assert np.array_equal(read_view(encoded), read_view(native))
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("syntax", [JPEG2000Lossless, HTJ2KLossless])
+def test_jpeg_2000_of_colours_is_the_same_view(syntax, bits, tmp_path):
+    grey = gradient(bits, False)
+    colours = np.stack([grey, grey[::-1], grey.T.reshape(grey.shape)], axis=-1)
+    described = {
+        "SamplesPerPixel": 3,
+        "PhotometricInterpretation": "RGB",
+        "PlanarConfiguration": 0,
+    }
+    native = saved(tmp_path / "native.dcm", object_of(colours, bits, **described))
+
+    encode_frame = {
+        JPEG2000Lossless: lambda: imagecodecs.jpeg2k_encode(
+            colours, codecformat="j2k", reversible=True, level=0, mct=False
+        ),
+        HTJ2KLossless: lambda: imagecodecs.htj2k_encode(colours, reversible=True, rgb=False),
+    }
+    encoded = saved(
+        tmp_path / "encoded.dcm",
+        compressed(object_of(colours, bits, **described), syntax, encode_frame[syntax]()),
+    )
+
+    assert np.array_equal(read_view(encoded), read_view(native))
+
+
+def test_lossy_htj2k_stays_near(tmp_path):
+    smooth = np.add.outer(np.arange(64), np.arange(64)).astype(np.uint8)
+    native = saved(tmp_path / "native.dcm", object_of(smooth, 8))
+
+    frame = imagecodecs.htj2k_encode(smooth, reversible=False, level=0.002)
+    encoded = saved(tmp_path / "encoded.dcm", compressed(object_of(smooth, 8), HTJ2K, frame))
+
+    assert np.abs(read_view(encoded).astype(int) - read_view(native)).max() <= 2
+
+
+def test_an_htj2k_codestream_of_another_size_than_its_header_says_is_refused(tmp_path):
+    stored = gradient(12, False)
+    frame = imagecodecs.htj2k_encode(stored, reversible=True)
+    ds = compressed(object_of(stored[:32], 12), HTJ2KLossless, frame)
+
+    with pytest.raises(ViewUnreadable, match="48 rows and 64 columns") as caught:
+        read_view(saved(tmp_path / "larger.dcm", ds))
+    assert caught.value.code == Code.UNDECODABLE
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
+def test_an_htj2k_codestream_that_was_cut_off_is_refused(share, tmp_path):
+    stored = gradient(12, False)
+    frame = imagecodecs.htj2k_encode(stored, reversible=True)
+    ds = compressed(object_of(stored, 12), HTJ2KLossless, frame[: int(len(frame) * share)])
+
+    with pytest.raises(ViewUnreadable) as caught:
+        read_view(saved(tmp_path / "short.dcm", ds))
+    assert caught.value.code == Code.UNDECODABLE
+
+
 @pytest.mark.parametrize("signed", [False, True])
 def test_near_lossless_jpeg_ls_stays_near(signed, tmp_path):
     ds = object_of(gradient(12, signed) // 2, 12, WindowCenter=0, WindowWidth=4096)
@@ -246,6 +362,47 @@ def test_samples_beyond_bits_stored_are_clipped_not_wrapped(signed, tmp_path):
     view = read_view(saved(tmp_path / "overshoot.dcm", ds))
 
     assert view[1, 0] == view[0, 1] == 255
+
+
+@pytest.mark.dcmtk
+def test_every_decoder_may_run_in_several_threads_at_once(tmp_path):
+    # Two images each, so that what leaks from one decoding into another shows.
+    noise = np.random.default_rng(0).integers(0, 4096, (2, 480, 640), dtype="u2")
+    deep = [saved(tmp_path / f"{n}.dcm", object_of(stored, 12)) for n, stored in enumerate(noise)]
+    shallow = [
+        saved(tmp_path / f"{n}-8.dcm", object_of((stored >> 4).astype("u1"), 8))
+        for n, stored in enumerate(noise)
+    ]
+    encoded = [
+        encode(tool, native, *arguments)
+        for native in deep
+        for tool, *arguments in (
+            ("dcmcrle",),
+            ("dcmcjpeg", "+e1"),
+            ("dcmcjpeg", "+ee"),
+            ("dcmcjpls", "+el"),
+        )
+    ] + [encode("dcmcjpeg", native, "+eb") for native in shallow]
+    for number, stored in enumerate(noise):
+        frames = {
+            JPEG2000Lossless: imagecodecs.jpeg2k_encode(
+                stored, codecformat="j2k", reversible=True, level=0
+            ),
+            HTJ2KLossless: imagecodecs.htj2k_encode(stored, reversible=True),
+        }
+        encoded += [
+            saved(tmp_path / f"{number}-{syntax}.dcm", compressed(object_of(stored, 12), syntax, f))
+            for syntax, f in frames.items()
+        ]
+    alone = [read_view(path) for path in encoded]
+
+    order = np.random.default_rng(1).permutation(np.repeat(np.arange(len(encoded)), 8))
+    with ThreadPoolExecutor(4) as threads:
+        together = threads.map(lambda index: read_view(encoded[index]), order)
+
+        assert all(
+            np.array_equal(view, alone[index]) for index, view in zip(order, together, strict=True)
+        )
 
 
 @pytest.mark.dcmtk

@@ -4,6 +4,7 @@ What cannot be decoded is refused at negotiation, so that the sender transcodes
 it or reports the failure, instead of an image being stored that nothing reads.
 """
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +13,14 @@ import numpy.typing as npt
 from pydicom.pixels import get_decoder
 from pydicom.pixels.decoders import JPEGExtended12BitDecoder
 from pydicom.uid import (
+    HTJ2K,
     JPEG2000,
     UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEG2000TransferSyntaxes,
@@ -30,33 +34,39 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from triage.core.reasons import Code
+from triage.dicom import codestream
 from triage.dicom.imagepixel import ImagePixel
-from triage.errors import ViewUnreadable
 
 Samples = npt.NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
 class _Codec:
-    """The one decoder that a compressed transfer syntax is given to.
-
-    One, not a chain of fall-backs: what was tested is what runs, and a damaged
-    image fails the same way everywhere.
-    """
+    """A decoder."""
 
     plugin: str  # its name in pydicom's registry
     package: str  # what installs it
 
 
-# gdcm (Apache-2.0) is the only permissively licensed reader of lossless JPEG;
-# pylibjpeg-libjpeg would read all of JPEG too, but is GPL. Baseline goes to
-# Pillow (MIT-CMU), which takes a third of gdcm's time. CharLS (pyjpegls, MIT) takes two
-# thirds of gdcm's for JPEG-LS and has no trouble with 6 and 7 bits; OpenJPEG
-# (pylibjpeg-openjpeg, MIT) is what gdcm and Pillow contain as well, but here it
-# honours precision and sign of the codestream; RLE in Rust (pylibjpeg-rle, MIT)
-# takes a fifth of pydicom's time. The last three are kept up by pydicom's own
-# maintainers.
+# The permissively licensed decoders as of 2026-11 (pylibjpeg-libjpeg is GPL). Milliseconds
+# for one image of 2500 x 2000 noisy samples of 12 bits, baseline of 8; the least of 12 runs
+# on 2 cores; + with both of them. All that read a syntax agree on every sample. * is chosen.
+#
+#                                               JPEG                        JPEG
+#                                          RLE  base  ext.  lossless   -LS  2000  HTJ2K
+#   pydicom 3.0.2             MIT   2026    80
+#   pylibjpeg-rle 2.2.0       MIT   2025   *22
+#   pillow 13.0.0         MIT-CMU   2026          *8                       *298+
+#   python-gdcm 3.2.6  Apache-2.0   2026          33  *128      *144   154  365+
+#   pyjpegls 1.5.1            MIT   2024                               *94
+#   pylibjpeg-openjpeg 2.6.0  MIT   2026                                   *530     *55
+#   imagecodecs 2026.3.6    BSD-3   2026           6    33        29    86  270+     27
+#
+# JPEG 2000 is OpenJPEG everywhere. gdcm's is of 2017 (2.3.0), and a damaged SIZ segment ends
+# the process in it; pylibjpeg's has no threads; Pillow's has, and pylibjpeg's reads what
+# Pillow does not (`_codec`). imagecodecs has no plugin for pydicom: sign, precision and
+# colours would be ours to get right, and targets are met without it. gdcm, CharLS and OpenJPEG
+# hold the interpreter while they decode: only processes decode several images at once.
 _PILLOW = _Codec("pillow", "pillow")
 _GDCM = _Codec("gdcm", "python-gdcm")
 _CHARLS = _Codec("pyjpegls", "pyjpegls")
@@ -64,23 +74,35 @@ _OPENJPEG = _Codec("pylibjpeg", "pylibjpeg-openjpeg")
 _RLE = _Codec("pylibjpeg", "pylibjpeg-rle")
 _EXTENDED = _Codec("triage", "python-gdcm")  # see `_decode_frame`
 
+# The threads that Pillow's OpenJPEG shares one image among. It reads this for every image.
+os.environ.setdefault("OPJ_NUM_THREADS", str(min(4, len(os.sched_getaffinity(0)))))
+
+_MOST_PIXELS = 64_000_000  # of JPEG 2000 that Pillow is given; the largest radiographs have 60
+
 # In order of preference: what costs nothing to decode, what is lossless by the
 # time that decoding takes, then what has lost something already. Big endian is
 # retired, and old archives still send it.
-_SYNTAXES: dict[str, _Codec | None] = {
-    ExplicitVRLittleEndian: None,
-    ImplicitVRLittleEndian: None,
-    RLELossless: _RLE,
-    DeflatedExplicitVRLittleEndian: None,
-    JPEGLSLossless: _CHARLS,
-    JPEGLosslessSV1: _GDCM,
-    JPEGLossless: _GDCM,
-    JPEG2000Lossless: _OPENJPEG,
-    JPEGBaseline8Bit: _PILLOW,
-    JPEGExtended12Bit: _EXTENDED,
-    JPEGLSNearLossless: _CHARLS,
-    JPEG2000: _OPENJPEG,
-    ExplicitVRBigEndian: None,
+#
+# One decoder a syntax, not a chain of fall-backs: what was tested is what runs,
+# and a damaged image fails the same way everywhere. JPEG 2000 has two, and the
+# image says which (`_codec`).
+_SYNTAXES: dict[str, tuple[_Codec, ...]] = {
+    ExplicitVRLittleEndian: (),
+    ImplicitVRLittleEndian: (),
+    RLELossless: (_RLE,),
+    DeflatedExplicitVRLittleEndian: (),
+    HTJ2KLossless: (_OPENJPEG,),
+    HTJ2KLosslessRPCL: (_OPENJPEG,),
+    JPEGLSLossless: (_CHARLS,),
+    JPEGLosslessSV1: (_GDCM,),
+    JPEGLossless: (_GDCM,),
+    JPEG2000Lossless: (_PILLOW, _OPENJPEG),
+    JPEGBaseline8Bit: (_PILLOW,),
+    HTJ2K: (_OPENJPEG,),
+    JPEGLSNearLossless: (_CHARLS,),
+    JPEGExtended12Bit: (_EXTENDED,),
+    JPEG2000: (_PILLOW, _OPENJPEG),
+    ExplicitVRBigEndian: (),
 }
 
 
@@ -92,11 +114,24 @@ def negotiable() -> tuple[str, ...]:
 
 def missing() -> dict[str, str]:
     """Return {UID: what to install} for the transfer syntaxes that cannot be decoded here."""
-    return {
-        str(uid): f"{UID(uid).name} cannot be decoded: install {codec.package}"
-        for uid, codec in _SYNTAXES.items()
-        if codec and codec.plugin not in get_decoder(uid).available_plugins
+    absent = {
+        str(uid): [
+            codec.package
+            for codec in codecs
+            if codec.plugin not in get_decoder(uid).available_plugins
+        ]
+        for uid, codecs in _SYNTAXES.items()
     }
+    return {
+        uid: f"{UID(uid).name} cannot be decoded: install {' and '.join(names)}"
+        for uid, names in absent.items()
+        if names
+    }
+
+
+def packages(uid: str) -> tuple[str, ...]:
+    """Return the packages that decode a negotiable transfer syntax."""
+    return tuple(codec.package for codec in _SYNTAXES[uid]) or ("pydicom",)
 
 
 def decode(frame: bytes, image: ImagePixel) -> tuple[Samples, str]:
@@ -107,11 +142,9 @@ def decode(frame: bytes, image: ImagePixel) -> tuple[Samples, str]:
     and JPEG 2000 samples have the sign that the header gives them; in the
     others the bits outside Bits Stored are as the encoder left them.
     """
-    codec = _SYNTAXES[image.transfer_syntax_uid]
-    if codec is None:
-        raise ValueError("a native transfer syntax has no codec")
+    codec = _codec(frame, image)
     if image.transfer_syntax_uid != RLELossless:
-        _check_codestream(frame, image)
+        codestream.check(frame, image)
     known = options(image)
     array, properties = get_decoder(image.transfer_syntax_uid).as_array(
         _one_fragment(frame),
@@ -125,6 +158,30 @@ def decode(frame: bytes, image: ImagePixel) -> tuple[Samples, str]:
     if "correct_unused_bits" not in known:
         array = _within_bits_stored(array, image)
     return array, str(properties["photometric_interpretation"])
+
+
+def _codec(frame: bytes, image: ImagePixel) -> _Codec:
+    """Return the decoder that this frame is given to.
+
+    Pillow reads JPEG 2000 with several threads, but only grey of up to 16 bits,
+    and rightly only where header and codestream agree on the sign. It takes a
+    seventh more memory, which the largest images cannot afford.
+    """
+    codecs = _SYNTAXES[image.transfer_syntax_uid]
+    if not codecs:
+        raise ValueError("a native transfer syntax has no codec")
+    if len(codecs) == 1:
+        return codecs[0]
+    grey, any_other = codecs
+    size = codestream.jpeg_2000_size(frame)
+    plain = (
+        frame.startswith(codestream.SOC_SIZ)
+        and size.rows * size.columns <= _MOST_PIXELS
+        and size.components == 1
+        and size.precision <= 16
+        and size.signed == image.signed
+    )
+    return grey if plain else any_other
 
 
 def options(image: ImagePixel) -> dict[str, Any]:
@@ -164,64 +221,6 @@ def _within_bits_stored(array: Samples, image: ImagePixel) -> Samples:
     return array
 
 
-def _check_codestream(frame: bytes, image: ImagePixel) -> None:
-    """Refuse a frame that was cut off, or that unpacks to another size than the header's.
-
-    Decoders allocate what the codestream asks for, and libjpeg paints what is
-    missing grey and reports success.
-    """
-    if b"\xff\xd9" not in frame[-1024:]:  # EOI of JPEG and JPEG-LS, EOC of JPEG 2000
-        raise ViewUnreadable(
-            Code.UNDECODABLE, "The compressed image ends before its end-of-image marker"
-        )
-    if image.transfer_syntax_uid in JPEG2000TransferSyntaxes:
-        rows, columns = _jpeg_2000_size(frame)
-    else:
-        rows, columns, _ = _jpeg_frame_header(frame)
-    if (rows, columns) != (image.rows, image.columns):
-        raise ViewUnreadable(
-            Code.UNDECODABLE,
-            f"The compressed image has {rows} rows and {columns} columns, "
-            f"its header says {image.rows} and {image.columns}",
-        )
-
-
-def _jpeg_2000_size(frame: bytes) -> tuple[int, int]:
-    """Return (rows, columns) of the SIZ segment (ISO/IEC 15444-1 A.5.1)."""
-    start = frame.find(b"\xff\x4f\xff\x51")
-    if start < 0 or len(frame) < start + 24:
-        raise ViewUnreadable(Code.UNDECODABLE, "The compressed image is not JPEG 2000")
-    right, bottom, left, top = (
-        int.from_bytes(frame[at : at + 4], "big") for at in range(start + 8, start + 24, 4)
-    )
-    return bottom - top, right - left
-
-
-def _jpeg_frame_header(frame: bytes) -> tuple[int, int, int]:
-    """Return (rows, columns, precision) of the frame header (ISO/IEC 10918-1 B.2.2).
-
-    Every segment up to the scan must be in its place: gdcm ends the whole
-    process when libjpeg finds them damaged.
-    """
-    found: tuple[int, int, int] | None = None
-    tables = False
-    at = 2
-    while frame[:2] == b"\xff\xd8" and frame[at : at + 1] == b"\xff" and len(frame) >= at + 9:
-        marker, length = frame[at + 1], int.from_bytes(frame[at + 2 : at + 4], "big")
-        if marker == 0xFF:  # fill byte
-            at += 1
-            continue
-        if marker == 0xDA and found and tables:
-            return found
-        if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
-            rows, columns = frame[at + 5 : at + 7], frame[at + 7 : at + 9]
-            found = int.from_bytes(rows, "big"), int.from_bytes(columns, "big"), frame[at + 4]
-        # Huffman tables; JPEG-LS (SOF55) has none
-        tables = tables or marker in (0xC4, 0xF7)
-        at += 2 + length
-    raise ViewUnreadable(Code.UNDECODABLE, "The compressed image has damaged JPEG headers")
-
-
 # A decoder plugin in pydicom's sense: JPEG extended (process 2 and 4). pydicom
 # keeps 12-bit samples away from gdcm, whose 12-bit libjpeg decodes them as
 # DCMTK does, bit for bit, once it is told that 12 bits are allocated.
@@ -237,7 +236,7 @@ def _decode_frame(source: bytes, runner: Any) -> bytes:
     """Decode one frame of JPEG extended; the interface is that of pydicom's plugins."""
     import gdcm
 
-    precision = _jpeg_frame_header(source)[2]
+    precision = codestream.jpeg_frame_header(source)[2]
     fragment = gdcm.Fragment()
     fragment.SetByteStringValue(source)
     fragments = gdcm.SequenceOfFragments.New()
