@@ -13,6 +13,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from triage import __version__, logs, systemd
 from triage.dicom.scp import Receiver
 from triage.errors import DatabaseUnavailable
+from triage.pipeline.judge import rules_of
 from triage.pipeline.progress import complete_due, mark_waiting
 from triage.pipeline.receive import Intake
 from triage.pipeline.score import ScorerState
@@ -60,7 +61,7 @@ class Daemon:
         intake = Intake(
             self._database,
             self._spool,
-            unknown_part=self._settings.study.unknown_part,
+            rules=rules_of(self._settings.study),
             wake=wake,
         )
         return Receiver(self._settings.dicom, intake.keep)

@@ -1,5 +1,7 @@
 """A study's row, derived from its views."""
 
+from dataclasses import replace
+
 import pytest
 
 from triage.core.assessment import assess
@@ -78,3 +80,17 @@ def test_an_image_after_the_reading_is_what_the_reader_must_know_first():
     assessment = assess([SCORED, FAILED], closed=True, image_after_reading=True)
 
     assert assessment.reason.startswith("image_after_reading: ")
+
+
+RAW = replace(SCORED, low_trust=True)
+
+
+def test_a_score_that_rests_on_raw_images_says_so():
+    assert assess([SCORED, RAW], closed=True).reason.startswith("low_trust: 1 of 2 views")
+    assert assess([SCORED], closed=True).reason is None
+
+
+def test_a_raw_image_that_does_not_count_is_not_held_against_the_score():
+    copies = [replace(SCORED, exposure="1"), replace(RAW, exposure="1")]
+
+    assert assess(copies, closed=True).reason is None

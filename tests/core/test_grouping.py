@@ -10,11 +10,18 @@ from triage.core.study import Label, Side, View, ViewState
 from triage.core.studytype import StudyType
 
 
-def view(probability, *, part=StudyType.WRIST, side=Side.LEFT, threshold=0.5, state=None):
+def view(
+    probability, *, part=StudyType.WRIST, side=Side.LEFT, threshold=0.5, state=None, exposure=None
+):
     if state is None:
         state = ViewState.PENDING if probability is None else ViewState.SCORED
     return View(
-        study_type=part, side=side, state=state, probability=probability, threshold=threshold
+        study_type=part,
+        side=side,
+        state=state,
+        probability=probability,
+        threshold=threshold,
+        exposure=exposure,
     )
 
 
@@ -84,3 +91,17 @@ def test_a_view_that_is_tried_again_counts_with_its_former_probability():
 
 def test_nothing_is_decided_by_no_groups():
     assert deciding_group([]) is None
+
+
+def test_the_views_of_one_exposure_count_once_by_the_first():
+    views = [view(0.2, exposure="7/1"), view(0.9, exposure="7/1"), view(0.4, exposure="7/2")]
+
+    (group,) = group_views(views)
+
+    assert (group.views, group.probability) == (2, pytest.approx(0.3))
+
+
+def test_a_copy_speaks_for_an_exposure_whose_first_view_could_not_be_scored():
+    broken = view(None, state=ViewState.FAILED, exposure="7/1")
+
+    assert score_study([broken, view(0.9, exposure="7/1")]).probability == 0.9

@@ -1,13 +1,11 @@
-"""Completion, order, study type, selection."""
+"""Completion and order."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from triage.core.completion import is_complete
-from triage.core.selection import MAX_FRAMES, ObjectKind, select
 from triage.core.study import Growth, Label, Patience
-from triage.core.studytype import BODY_PARTS, StudyType, from_body_part
 from triage.core.worklist import Band, place
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -63,66 +61,3 @@ def test_normal_and_overdue_studies_stand_by_arrival_alone():
     for overdue, label in ((True, Label.ABNORMAL), (False, Label.NORMAL)):
         weights = {place(overdue=overdue, label=label, probability=p).weight for p in (0.1, 0.4)}
         assert len(weights) == 1
-
-
-@pytest.mark.parametrize("study_type", list(StudyType))
-def test_each_study_type_is_reached_by_its_defined_term(study_type):
-    assert from_body_part(study_type.value.upper()) == (study_type, None)
-    assert study_type in BODY_PARTS.values()
-
-
-@pytest.mark.parametrize(
-    "term", ["hand", "HAND ", "Hand.", "UPPER_ARM", "AC JOINT", "LT WRIST", "HAND R"]
-)
-def test_spelling_does_not_matter(term):
-    assert from_body_part(term)[0] is not None
-
-
-@pytest.mark.parametrize("term", [None, "", "EXTREMITY", "ARM"])
-def test_a_missing_or_vague_part_is_unknown(term):
-    study_type, reason = from_body_part(term)
-
-    assert study_type is None
-    assert reason.startswith("unknown_part: ")
-
-
-@pytest.mark.parametrize("term", ["CHEST", "HIP", "FOOT", "HANDS AND FEET"])
-def test_another_part_is_outside_and_named(term):
-    study_type, reason = from_body_part(term)
-
-    assert study_type is None
-    assert reason.startswith("outside_upper_extremity: ")
-    assert term in reason
-
-
-def chosen(kind=ObjectKind.RADIOGRAPH, part="HAND", frames=1, *, score_unknown_part=False):
-    return select(kind, "Some SOP Class", part, frames, score_unknown_part=score_unknown_part)
-
-
-def test_a_radiograph_of_a_known_part_is_for_the_network():
-    assert chosen().frames == 1
-    assert chosen().study_type is StudyType.HAND
-    assert chosen(frames=3).frames == 3
-
-
-@pytest.mark.parametrize(
-    ("selection", "code"),
-    [
-        (chosen(ObjectKind.NOT_AN_IMAGE, frames=0), "not_an_image"),
-        (chosen(frames=0), "not_an_image"),
-        (chosen(ObjectKind.OTHER_IMAGE), "not_a_radiograph"),
-        (chosen(part="CHEST"), "outside_upper_extremity"),
-        (chosen(part="CHEST", score_unknown_part=True), "outside_upper_extremity"),
-        (chosen(part=""), "unknown_part"),
-        (chosen(frames=MAX_FRAMES + 1), "too_large"),
-    ],
-)
-def test_what_is_not_for_the_network_says_why(selection, code):
-    assert selection.frames == 0
-    assert selection.reason.startswith(f"{code}: ")
-
-
-def test_a_site_may_have_unknown_parts_scored():
-    selection = chosen(part="", score_unknown_part=True)
-
-    assert (selection.frames, selection.study_type, selection.reason) == (1, None, None)

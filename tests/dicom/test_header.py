@@ -6,6 +6,7 @@ from contextlib import suppress
 import numpy as np
 import pytest
 from pydicom.config import disable_value_validation
+from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.uid import (
@@ -16,8 +17,9 @@ from pydicom.uid import (
 )
 
 from triage.core.selection import ObjectKind
-from triage.core.study import Side
+from triage.core.study import Exposure, Intent, Side
 from triage.core.studytype import StudyType
+from triage.dicom.evidence import read_evidence
 from triage.dicom.header import read_file_header, read_header
 from triage.dicom.radiograph import StudyHeader, digital_radiograph, save
 from triage.errors import BadInstance
@@ -70,8 +72,9 @@ def test_the_header_is_the_same_in_every_encoding(syntax):
 
     assert header.study_instance_uid == "1.2.3"
     assert header.sop_instance_uid == "1.2.3.4"
-    assert header.kind is ObjectKind.RADIOGRAPH
-    assert (header.body_part, header.side, header.frames) == ("HAND", Side.LEFT, 1)
+    assert (header.subject.kind, header.subject.frames) == (ObjectKind.RADIOGRAPH, 1)
+    assert header.body_part == "HAND"
+    assert header.subject.evidence == read_evidence(radiograph())
     assert header.patient_name == "Müller^Jörg"
     assert len(header.pixel_digest) == 64
 
@@ -114,7 +117,8 @@ def test_several_values_are_written_as_dicom_writes_them():
 def test_a_file_has_the_header_of_what_was_sent(tmp_path):
     save(radiograph(), tmp_path / "a.dcm")
 
-    assert read_file_header(tmp_path / "a.dcm").study_instance_uid == "1.2.3"
+    sent = read_header(encode(radiograph()), transfer_syntax_uid=ExplicitVRLittleEndian)
+    assert read_file_header(tmp_path / "a.dcm") == sent
 
 
 @pytest.mark.parametrize(
@@ -148,7 +152,7 @@ def test_an_absurd_number_of_frames_counts_as_one(frames, counted):
 
     header = read_header(encode(dataset), transfer_syntax_uid=ExplicitVRLittleEndian)
 
-    assert header.frames == counted
+    assert header.subject.frames == counted
 
 
 def test_an_object_without_pixels_has_no_frames():
@@ -156,7 +160,7 @@ def test_an_object_without_pixels_has_no_frames():
         encode(radiograph(PixelData=None)), transfer_syntax_uid=ExplicitVRLittleEndian
     )
 
-    assert (header.frames, header.pixel_digest) == (0, "")
+    assert (header.subject.frames, header.pixel_digest) == (0, "")
 
 
 def test_any_bytes_end_in_a_refusal_or_a_header():
@@ -170,3 +174,59 @@ def test_any_bytes_end_in_a_refusal_or_a_header():
         # Anything but our own refusal fails the test.
         with suppress(BadInstance):
             read_header(bytes(broken), transfer_syntax_uid=ExplicitVRLittleEndian)
+
+
+def test_the_header_tells_exposures_apart():
+    source = Dataset()
+    source.ReferencedSOPInstanceUID = "1.2.9"
+    dataset = radiograph(
+        IrradiationEventUID="1.2.7",
+        AcquisitionDate="20260301",
+        AcquisitionTime="120000.5",
+        ViewPosition="pa",
+        PresentationIntentType="FOR PROCESSING",
+        SourceImageSequence=[source],
+    )
+
+    header = read_header(encode(dataset), transfer_syntax_uid=ExplicitVRLittleEndian)
+
+    assert header.exposure == Exposure(
+        intent=Intent.PROCESSING,
+        event="1.2.7",
+        acquired="20260301120000.5",
+        view_position="PA",
+        source="1.2.9",
+    )
+
+
+def test_an_image_composed_of_several_has_no_source():
+    sources = [Dataset(), Dataset()]
+    for number, source in enumerate(sources):
+        source.ReferencedSOPInstanceUID = f"1.2.{number}"
+
+    header = read_header(
+        encode(radiograph(SourceImageSequence=sources)), transfer_syntax_uid=ExplicitVRLittleEndian
+    )
+
+    assert header.exposure.source == ""
+
+
+def test_a_raw_images_sop_class_says_that_it_is_raw():
+    dataset = radiograph(
+        SOPClassUID="1.2.840.10008.5.1.4.1.1.1.1.1", PresentationIntentType=None
+    )
+
+    header = read_header(encode(dataset), transfer_syntax_uid=ExplicitVRLittleEndian)
+
+    assert header.exposure.intent is Intent.PROCESSING
+
+
+def test_an_image_that_names_its_algorithm_says_so():
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "1", "99X", "Fracture finder"
+    dataset = radiograph(AlgorithmNameCodeSequence=[code], SeriesDescription="Hand")
+
+    header = read_header(encode(dataset), transfer_syntax_uid=ExplicitVRLittleEndian)
+
+    assert header.subject.algorithm == "Fracture finder"
+    assert header.subject.descriptions == ("Hand",)

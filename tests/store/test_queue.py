@@ -250,7 +250,7 @@ def test_a_rescore_keeps_the_former_score_until_the_new_one_is_there(store):
     store.score(0.9)
     store.complete(10)
 
-    scoring.rescore_studies(store.database, [store.id()], at(20), "anna")
+    store.rescore(20, by="anna")
 
     assert (store.row().probability, store.row().label) == (0.9, "abnormal")
     assert store.row().views_scored == 0
@@ -269,7 +269,7 @@ def test_a_rescore_tries_again_what_was_set_aside(store):
     store.fail(store.hold(), final=True)
     store.complete(10)
 
-    scoring.rescore_studies(store.database, [store.id()], at(20), "anna")
+    store.rescore(20, by="anna")
 
     assert len(store.hold(seconds=21)) == 1
 
@@ -278,7 +278,7 @@ def test_a_rescore_takes_the_view_from_the_scorer_that_holds_it(store):
     fill(store, 1)
     stale = store.hold("s1")
 
-    scoring.rescore_studies(store.database, [store.id()], at(1), "anna")
+    store.rescore(1, by="anna")
 
     assert store.save(stale, 0.9, "s1", seconds=2) == []
     assert store.states() == ["pending"]

@@ -240,7 +240,7 @@ def _toml(values: dict[str, Any]) -> str:
     sections: dict[str, list[str]] = {}
     for name, value in values.items():
         section, _, key = name.partition("__")
-        sections.setdefault(section, []).append(f"{key} = {_value(value)}")
+        sections.setdefault(section, []).append(f"{json.dumps(key)} = {_value(value)}")
     return "\n".join(f"[{name}]\n" + "\n".join(lines) + "\n" for name, lines in sections.items())
 
 
@@ -248,5 +248,9 @@ def _value(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_value, value))}]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key} = {_value(item)}" for key, item in value.items()) + "}"
+        return (
+            "{"
+            + ", ".join(f"{json.dumps(key)} = {_value(item)}" for key, item in value.items())
+            + "}"
+        )
     return json.dumps(str(value) if isinstance(value, Path) else value)

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from triage.core.study import Instance, Patience, Side
 from triage.core.studytype import StudyType
-from triage.store import intake, progress, queries, scoring
+from triage.store import intake, progress, queries, rescoring, scoring
 
 NOON = datetime(2025, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 DX = "1.2.840.10008.5.1.4.1.1.1.1"
@@ -26,6 +26,11 @@ class Store:
 
     def file(self, study="1.1", sop=None, seconds=0, **fields):
         """File an image; equal arguments make equal bytes."""
+        received = self.received(study, sop, **fields)
+        return intake.file_instance(self.database, received, at(seconds))
+
+    def received(self, study="1.1", sop=None, **fields):
+        """Return an image as it arrives."""
         sop = sop or f"{study}.1"
         pixels = fields.pop("pixels", "a")
         content = fields.pop("content", pixels)
@@ -44,7 +49,7 @@ class Store:
             size=1000,
             calling_ae_title="MODALITY",
         )
-        return intake.file_instance(self.database, replace(received, **fields), at(seconds))
+        return replace(received, **fields)
 
     def file_report(self, study="1.1", sop="1.1.99", seconds=0):
         return self.file(
@@ -79,6 +84,10 @@ class Store:
     def score(self, probability, seconds=0):
         """Score everything that waits."""
         return self.save(self.hold(seconds=seconds), probability, seconds=seconds)
+
+    def rescore(self, seconds, today=None, by="anna"):
+        """Queue the study again; *today* is what its files say now, by row id."""
+        rescoring.rescore_study(self.database, self.id(), today or {}, at(seconds), by)
 
     def complete(self, seconds):
         patience = Patience(quiet=10, limit=600)

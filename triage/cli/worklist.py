@@ -12,11 +12,15 @@ import typer
 from rich.console import Console
 
 from triage.cli.output import JsonOption, print_json, print_table, settings_of
-from triage.core.detail import StudyDetail
+from triage.core.detail import InstanceDetail, StudyDetail
 from triage.core.worklist import WorklistRow
 from triage.errors import DatabaseUnavailable, UsageError
-from triage.store import queries, reading, schema, scoring
+from triage.pipeline.judge import rules_of
+from triage.pipeline.rescore import Rescorer
+from triage.store import queries, reading, schema
 from triage.store.database import Database
+from triage.store.rescoring import all_study_ids
+from triage.store.spool import Spool
 
 STUDY = Annotated[str, typer.Argument(help="A Study Instance UID or an accession number.")]
 BY = Annotated[str, typer.Option(help="The reader; by default the operating system's user.")]
@@ -110,18 +114,19 @@ def rescore(
     study: Annotated[str | None, typer.Argument(help="A UID or an accession number.")] = None,
     all_: Annotated[bool, typer.Option("--all", help="Every study.")] = False,
 ) -> None:
-    """Score a study again; its former score stays until the new one is there."""
+    """Score a study again, by the settings of today; its score stays until the new one is there."""
     if (study is None) == (not all_):
         raise UsageError("give a STUDY or --all")
+    settings = settings_of(context)
     database = open_database(context)
-    if study is not None:
-        found = [queries.find_study(database, study)]
-    else:
-        found = queries.all_study_ids(database)
-    for start in range(0, len(found), 100):  # a transaction each, so that none holds up receiving
-        scoring.rescore_studies(
-            database, found[start : start + 100], datetime.now(UTC), _reader("")
-        )
+    found = all_study_ids(database) if study is None else [queries.find_study(database, study)]
+    rescorer = Rescorer(
+        database,
+        Spool(settings.spool.directory, settings.spool.min_free),
+        rules_of(settings.study),
+    )
+    for study_id in found:  # a transaction each, so that none holds up receiving
+        rescorer.rescore(study_id, datetime.now(UTC), _reader(""))
     typer.echo(f"{len(found)} studies wait for their new score", err=True)
 
 
@@ -192,6 +197,14 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
 
 
+def _shown_by(entry: InstanceDetail) -> str:
+    """Say which attributes decided part and side, and what the view was cropped to."""
+    found = [entry.part_from, entry.side_from if entry.side_from != entry.part_from else None]
+    if entry.exposed_field:
+        found.append(f"cropped to {entry.exposed_field}")
+    return "; ".join(each for each in found if each) or "-"
+
+
 def _print_study(detail: StudyDetail) -> None:
     row = detail.row
     place = f"position {row.position}" if row.position else "off the worklist"
@@ -226,7 +239,7 @@ def _print_study(detail: StudyDetail) -> None:
         title="\ngroups",
     )
     print_table(
-        ["SOP instance", "frame", "state", "probability", "group", "reason"],
+        ["SOP instance", "frame", "state", "probability", "group", "shown by", "reason"],
         [
             [
                 entry.sop_instance_uid,
@@ -234,6 +247,7 @@ def _print_study(detail: StudyDetail) -> None:
                 entry.state,
                 "-" if entry.probability is None else f"{entry.probability:.3f}",
                 entry.group or "-",
+                _shown_by(entry),
                 entry.reason or "",
             ]
             for entry in detail.instances

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from triage.core.grouping import score_study
+from triage.core.grouping import count_once, score_study
 from triage.core.reasons import Code, reason
 from triage.core.study import Score, StudyStatus, View, ViewState
 
@@ -61,7 +61,13 @@ def _status(views: Sequence[View], *, closed: bool) -> StudyStatus:
 def _weight(instance_reason: str) -> int:
     """Rank the reasons of instances: an image that was left out says more than a report."""
     code = instance_reason.partition(":")[0]
-    order = (Code.OUTSIDE_UPPER_EXTREMITY, Code.UNKNOWN_PART, Code.NOT_A_RADIOGRAPH)
+    order = (
+        Code.OUTSIDE_UPPER_EXTREMITY,
+        Code.UNKNOWN_PART,
+        Code.TOO_LARGE,
+        Code.NOT_A_RADIOGRAPH,
+        Code.ALGORITHM_RESULT,
+    )
     return order.index(Code(code)) if code in order else len(order)
 
 
@@ -81,4 +87,16 @@ def _reason(views: Sequence[View], unscorable_reasons: Sequence[str]) -> str | N
             return view.reason
     if not views and unscorable_reasons:
         return min(unscorable_reasons, key=_weight)
-    return None
+    return _low_trust(views)
+
+
+def _low_trust(views: Sequence[View]) -> str | None:
+    counted = list(count_once(views))
+    raw = sum(view.low_trust for view in counted)
+    if not raw:
+        return None
+    return reason(
+        Code.LOW_TRUST,
+        f"{raw} of {len(counted)} views are raw images ('for processing'), unlike those "
+        "that the network has learnt from",
+    )

@@ -17,6 +17,11 @@ class InstanceDetail:
     reason: str | None
     probability: float | None
     group: str | None  # study type and side
+    study_type: str | None
+    part_from: str | None  # the attribute that decided the study type, with its value
+    side: str | None
+    side_from: str | None
+    exposed_field: str | None  # what the view is cropped to; None where it is the whole image
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,11 +1,12 @@
 """From the views' probabilities to the study's.
 
 Within a group of views of one part and side the study's probability is the
-arithmetic mean of the views' (Rajpurkar et al. 2017, section 3). Between
-groups the worst decides, so that a healthy side never dilutes a fracture.
+arithmetic mean of the views' (Rajpurkar et al. 2017, section 3), each exposure
+counting once. Between groups the worst decides, so that a healthy side never
+dilutes a fracture.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -30,12 +31,22 @@ class Group:
         return self.probability > self.threshold
 
 
+def count_once(views: Iterable[View]) -> Iterator[View]:
+    """Give the views that count: of those that show one exposure, the first with a probability."""
+    seen: set[str] = set()
+    for view in views:
+        if not view.counts or view.exposure in seen:
+            continue
+        if view.exposure is not None:
+            seen.add(view.exposure)
+        yield view
+
+
 def group_views(views: Iterable[View]) -> list[Group]:
     """Group the views that count by (study type, side), in a stable order."""
     members: dict[tuple[StudyType | None, Side], list[View]] = {}
-    for view in views:
-        if view.counts:
-            members.setdefault((view.study_type, view.side), []).append(view)
+    for view in count_once(views):
+        members.setdefault((view.study_type, view.side), []).append(view)
     return [
         Group(
             study_type=study_type,

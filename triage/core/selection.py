@@ -1,10 +1,15 @@
 """Which received instances are for the network, and why the others are not."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from triage.core.anatomy import BUILT_IN, Evidence, Part, PartTable, Region, find_part
+from triage.core.laterality import find_side
 from triage.core.reasons import Code, reason
-from triage.core.studytype import StudyType, from_body_part
+from triage.core.study import Side
+from triage.core.studytype import StudyType
 
 MAX_FRAMES = 32  # views in one instance; a radiograph has one, a series of stress views a few
 
@@ -17,33 +22,139 @@ class ObjectKind(StrEnum):
     NOT_AN_IMAGE = "not an image"
 
 
-@dataclass(frozen=True)
+# Modality (0008,0060) where it contradicts a radiograph's SOP class: a gateway
+# that wraps everything as CR leaves the modality as it was.
+OTHER_MODALITIES = frozenset(
+    {"BMD", "CT", "DOC", "ES", "GM", "IO", "KO", "MG", "MR", "NM", "OCT", "OP", "PR", "PT", "PX"}
+    | {"REPORT", "SC", "SEG", "SM", "SR", "US", "VL", "XC"}
+)
+# Values of Image Type (0008,0008) beyond the first two, PS3.3 C.7.6.1.1.2.
+LOCALIZERS = frozenset({"LOCALIZER", "SCOUT", "TOPOGRAM"})
+CAPTURES = frozenset({"SCREEN SAVE", "SCREENSAVE", "SCREENSHOT", "SCREEN SHOT", "CAPTURE"})
+RESULTS = frozenset({"AI", "AI_RESULT", "CAD", "HEATMAP", "HEAT MAP", "SALIENCY", "RESULT"})
+# Written into a description, these say that an algorithm made the image.
+# Abbreviations of three languages; IA stands alone too often for "intra-articular".
+_ALGORITHM = re.compile(
+    r"\b(A\.?I\.?|KI|CAD|(?i:artificial intelligence|k[uü]nstliche intelligenz|"
+    r"intelligence artificielle|inteligencia artificial|intelig[eê]ncia artificial|"
+    r"intelligenza artificiale|heat ?map|saliency|class activation|deep learning))(?!\w)"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What the header of one object says that selection goes by."""
+
+    kind: ObjectKind
+    sop_class_name: str
+    frames: int  # of pixels; 0 where there are none
+    modality: str = ""
+    image_type: tuple[str, ...] = ()
+    algorithm: str = ""  # the algorithm that the header names as the image's maker
+    descriptions: tuple[str, ...] = ()  # Series Description, Derivation Description
+    evidence: tuple[Evidence, ...] = ()  # of part and side
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What a site decides about selection."""
+
+    parts: PartTable = field(default=BUILT_IN)
+    score_unknown_part: bool = False  # study.unknown_part
+
+
+@dataclass(frozen=True, kw_only=True)
 class Selection:
     """The verdict on one instance."""
 
-    study_type: StudyType | None
-    frames: int  # views to score; 0 when it is not for the network
-    reason: str | None  # why it is not
+    study_type: StudyType | None = None
+    part_from: str = ""  # the attribute that decided the study type
+    side: Side = Side.UNKNOWN
+    side_from: str = ""
+    frames: int = 0  # views to score; 0 when it is not for the network
+    reason: str | None = None  # why it is not
 
 
-def select(
-    kind: ObjectKind, sop_class_name: str, body_part: str, frames: int, *, score_unknown_part: bool
-) -> Selection:
-    """Decide whether an instance with *frames* frames of pixels is for the network.
+def select(subject: Subject, rules: Rules) -> Selection:
+    """Decide whether an instance is for the network, and which part and side it shows.
 
     A part outside MURA's seven study types is never scored; one that is not
-    known is, if the site asks for it (`study.unknown_part`).
+    known is, if the site asks for it.
     """
-    if kind is ObjectKind.NOT_AN_IMAGE or frames == 0:
-        why = "has no pixels" if kind is not ObjectKind.NOT_AN_IMAGE else "is not an image"
-        return Selection(None, 0, reason(Code.NOT_AN_IMAGE, f"{sop_class_name} {why}"))
-    study_type, excluded = from_body_part(body_part)
-    if kind is ObjectKind.OTHER_IMAGE:
-        sentence = f"{sop_class_name} is not a computed or digital radiograph"
-        return Selection(study_type, 0, reason(Code.NOT_A_RADIOGRAPH, sentence))
-    if excluded and not (score_unknown_part and excluded.startswith(Code.UNKNOWN_PART)):
-        return Selection(None, 0, excluded)
-    if frames > MAX_FRAMES:
-        sentence = f"{frames} frames in one instance, more than {MAX_FRAMES}"
-        return Selection(study_type, 0, reason(Code.TOO_LARGE, sentence))
-    return Selection(study_type, frames, None)
+    if subject.kind is ObjectKind.NOT_AN_IMAGE or subject.frames == 0:
+        why = "has no pixels" if subject.kind is not ObjectKind.NOT_AN_IMAGE else "is not an image"
+        return Selection(reason=reason(Code.NOT_AN_IMAGE, f"{subject.sop_class_name} {why}"))
+    part = find_part(subject.evidence, rules.parts)
+    side, side_from = find_side(subject.evidence, rules.parts)
+    excluded = _origin(subject) or _part(part, subject.evidence, rules) or _size(subject.frames)
+    return Selection(
+        study_type=part.study_type,
+        part_from=part.decided_by,
+        side=side,
+        side_from=side_from,
+        frames=0 if excluded else subject.frames,
+        reason=excluded,
+    )
+
+
+def _origin(subject: Subject) -> str | None:
+    """Say why an image is no exposure of a patient, None if it is one.
+
+    An algorithm's result must never be scored, above all not our own: it would
+    be judged by what it says.
+    """
+    if subject.kind is ObjectKind.OTHER_IMAGE:
+        return reason(
+            Code.NOT_A_RADIOGRAPH,
+            f"{subject.sop_class_name} is not a computed or digital radiograph",
+        )
+    if subject.modality.upper() in OTHER_MODALITIES:
+        return reason(Code.NOT_A_RADIOGRAPH, f"its modality is {subject.modality}")
+    if subject.algorithm:
+        return reason(Code.ALGORITHM_RESULT, f"it names the algorithm {subject.algorithm!r}")
+    for description in subject.descriptions:
+        if _ALGORITHM.search(description):
+            return reason(Code.ALGORITHM_RESULT, f"it is described as {description!r}")
+    return _image_type(subject.image_type)
+
+
+def _image_type(image_type: Sequence[str]) -> str | None:
+    """PS3.3 C.7.6.1.1.2: the second value is PRIMARY for what the examination itself made."""
+    values = [value.strip().upper() for value in image_type]
+    written = "\\".join(values)
+    for value in values:
+        if value in RESULTS:
+            return reason(Code.ALGORITHM_RESULT, f"its Image Type is {written}")
+        if value in LOCALIZERS:
+            return reason(Code.NOT_A_RADIOGRAPH, f"it is a localizer (Image Type {written})")
+        if value in CAPTURES:
+            return reason(Code.NOT_A_RADIOGRAPH, f"it is a screen capture (Image Type {written})")
+    if values[1:2] == ["SECONDARY"]:
+        sentence = f"it was made after the examination (Image Type {written})"
+        return reason(Code.NOT_A_RADIOGRAPH, sentence)
+    return None
+
+
+def _part(part: Part, evidence: Sequence[Evidence], rules: Rules) -> str | None:
+    """Say why a part is not scored, None if it is."""
+    match part.region:
+        case Region.UPPER_EXTREMITY:
+            return None
+        case Region.OUTSIDE:
+            sentence = f"{part.decided_by} is none of the seven study types"
+            return reason(Code.OUTSIDE_UPPER_EXTREMITY, sentence)
+        case Region.UNRECOGNISED:
+            sentence = f"{part.decided_by} is in no table of parts; study.parts can name it"
+            return reason(Code.UNKNOWN_PART, sentence)
+        case Region.UNKNOWN:
+            if rules.score_unknown_part:
+                return None
+            named = next((e.text for e in evidence if e.attribute == "BodyPartExamined"), "")
+            vague = f", and BodyPartExamined {named!r} does not either" if named else ""
+            return reason(Code.UNKNOWN_PART, f"no attribute names the part of the body{vague}")
+
+
+def _size(frames: int) -> str | None:
+    if frames <= MAX_FRAMES:
+        return None
+    return reason(Code.TOO_LARGE, f"{frames} frames in one instance, more than {MAX_FRAMES}")

@@ -56,6 +56,25 @@ class Side(StrEnum):
     UNKNOWN = ""
 
 
+class Intent(StrEnum):
+    """Presentation Intent Type (0008,0068)."""
+
+    PRESENTATION = "presentation"
+    PROCESSING = "processing"  # raw: the network has not learnt from such images
+    UNKNOWN = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exposure:
+    """What a header says of the exposure that its image shows; "" where it is silent."""
+
+    intent: Intent = Intent.UNKNOWN
+    event: str = ""  # Irradiation Event UID (0008,3010)
+    acquired: str = ""  # Acquisition DateTime, or Date and Time together, as written
+    view_position: str = ""  # (0018,5101)
+    source: str = ""  # SOP Instance UID of the one image that this one was made from
+
+
 @dataclass(frozen=True, kw_only=True)
 class Instance:
     """What the header of one received SOP instance says, and whether it can be scored."""
@@ -72,7 +91,11 @@ class Instance:
     modality: str = ""
     body_part: str = ""
     study_type: StudyType | None = None
+    part_from: str = ""  # the attribute that decided the study type, with its value
     side: Side = Side.UNKNOWN
+    side_from: str = ""  # likewise for the side
+    exposed_field: str = ""  # what the view is cropped to; "" where it is the whole image
+    exposure: Exposure = Exposure()
     frames: int = 0  # views in it; 0 when it is not for the network
     radiograph: bool = False  # an image that a reader must see, whether it can be scored or not
     reason: str | None = None  # why it is not for the network
@@ -95,6 +118,10 @@ class View:
     threshold: float = 0.5  # of its study type, from the card that scored it
     model: str | None = None
     reason: str | None = None
+    # Views with the same mark show one exposure, which counts once, by the first
+    # of them that has a probability; None: no other shows it.
+    exposure: str | None = None
+    low_trust: bool = False  # of a raw image, 'for processing'
 
     @property
     def counts(self) -> bool:

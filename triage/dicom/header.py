@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import unicodedata
 import zlib
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -12,34 +11,26 @@ from typing import Literal
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
-from pydicom.multival import MultiValue
 from pydicom.tag import Tag
 from pydicom.uid import UID
 
-from triage.core.selection import ObjectKind
-from triage.core.study import Side
+from triage.core.selection import Subject
+from triage.core.study import Exposure
+from triage.dicom import evidence, field, origin
+from triage.dicom.imagepixel import whole
 from triage.dicom.sopclasses import kind_of, name_of
+from triage.dicom.text import text
 from triage.errors import BadInstance
 
-MAX_TEXT = 1024  # characters of a text that we keep; DICOM's own limits are shorter
 _PIXELS = (Tag(0x7FE0, 0x0008), Tag(0x7FE0, 0x0009), Tag(0x7FE0, 0x0010))
 _MAX_INFLATED = 256 * 2**20  # bytes of a deflated data set that are looked at here
 _KEYWORDS = [
-    "SpecificCharacterSet",
-    "SOPClassUID",
-    "SOPInstanceUID",
-    "StudyInstanceUID",
-    "SeriesInstanceUID",
-    "AccessionNumber",
-    "PatientID",
-    "PatientName",
-    "StudyDescription",
-    "Modality",
-    "BodyPartExamined",
-    "ImageLaterality",
-    "Laterality",
-    "NumberOfFrames",
-    "Rows",
+    *("SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID"),
+    *("SeriesInstanceUID", "AccessionNumber", "PatientID", "PatientName", "StudyDescription"),
+    *("Modality", "BodyPartExamined", "NumberOfFrames", "Rows", "Columns"),
+    *origin.KEYWORDS,
+    *evidence.KEYWORDS,
+    *field.KEYWORDS,
 ]
 # PS3.5 9.1 allows digits and dots. Peers that put letters into UIDs exist and
 # mean it; what would break a log line or a query is refused.
@@ -55,16 +46,14 @@ class Header:
     study_instance_uid: str
     series_instance_uid: str
     transfer_syntax_uid: str
-    kind: ObjectKind
-    sop_class_name: str
     accession_number: str
     patient_id: str
     patient_name: str
     study_description: str
-    modality: str
     body_part: str
-    side: Side
-    frames: int  # of pixels; 0 where there are none
+    subject: Subject
+    exposure: Exposure
+    exposed_field: str  # what a view of it is cropped to; "" where it is the whole image
     pixel_digest: str = ""  # SHA-256 of the value of Pixel Data; "" where there is none
 
 
@@ -90,7 +79,11 @@ def read_header(data: bytes, *, transfer_syntax_uid: str) -> Header:
         raise
     except Exception as error:  # a hostile data set raises anything, from anywhere in pydicom
         raise BadInstance(f"the data set cannot be read ({type(error).__name__})") from error
-    if not header.frames:
+    return _with_digest(header, pixels)
+
+
+def _with_digest(header: Header, pixels: memoryview) -> Header:
+    if not header.subject.frames:
         return header
     return replace(header, pixel_digest=hashlib.sha256(pixels).hexdigest())
 
@@ -108,15 +101,18 @@ def _value(element: memoryview, syntax: UID) -> memoryview:
 
 
 def read_file_header(path: Path) -> Header:
-    """Read the header of a PS3.10 file; its ``pixel_digest`` stays empty.
+    """Read the header of a PS3.10 file; the ``pixel_digest`` of a deflated one stays empty.
 
     Raises BadInstance, and OSError for the file itself.
     """
     with path.open("rb") as file:
         try:
             dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_KEYWORDS)
-            syntax = str(dataset.file_meta.TransferSyntaxUID)
-            return _header(dataset, syntax, has_pixels="Rows" in dataset)
+            syntax = UID(dataset.file_meta.TransferSyntaxUID)
+            header = _header(dataset, str(syntax), has_pixels="Rows" in dataset)
+            if syntax.is_deflated:
+                return header
+            return _with_digest(header, _value(memoryview(file.read()), syntax))
         except BadInstance as error:
             raise BadInstance(f"{path}: {error}") from error
         except Exception as error:
@@ -134,55 +130,42 @@ def _header(dataset: Dataset, transfer_syntax_uid: str, *, has_pixels: bool) -> 
         sop_instance_uid=_uid(dataset, "SOPInstanceUID"),
         study_instance_uid=_uid(dataset, "StudyInstanceUID"),
         # A missing series hides nothing: the study is what counts.
-        series_instance_uid=_text(dataset, "SeriesInstanceUID"),
+        series_instance_uid=text(dataset, "SeriesInstanceUID"),
         transfer_syntax_uid=transfer_syntax_uid,
-        kind=kind_of(sop_class_uid),
-        sop_class_name=name_of(sop_class_uid),
-        accession_number=_text(dataset, "AccessionNumber"),
-        patient_id=_text(dataset, "PatientID"),
-        patient_name=_text(dataset, "PatientName"),
-        study_description=_text(dataset, "StudyDescription"),
-        modality=_text(dataset, "Modality"),
-        body_part=_text(dataset, "BodyPartExamined"),
-        side=_side(dataset),
-        frames=_frames(dataset) if has_pixels and "Rows" in dataset else 0,
+        accession_number=text(dataset, "AccessionNumber"),
+        patient_id=text(dataset, "PatientID"),
+        patient_name=text(dataset, "PatientName"),
+        study_description=text(dataset, "StudyDescription"),
+        body_part=text(dataset, "BodyPartExamined"),
+        subject=Subject(
+            kind=kind_of(sop_class_uid),
+            sop_class_name=name_of(sop_class_uid),
+            frames=_frames(dataset) if has_pixels and "Rows" in dataset else 0,
+            modality=text(dataset, "Modality"),
+            image_type=origin.image_type(dataset),
+            algorithm=origin.algorithm(dataset),
+            descriptions=origin.descriptions(dataset),
+            evidence=evidence.read_evidence(dataset),
+        ),
+        exposure=origin.exposure(dataset, sop_class_uid),
+        exposed_field=_exposed_field(dataset),
     )
 
 
+def _exposed_field(dataset: Dataset) -> str:
+    rows, columns = (whole(dataset, name, 0) for name in ("Rows", "Columns"))
+    found = field.exposed_field(dataset, rows, columns)
+    return "" if found is None else str(found)
+
+
 def _uid(dataset: Dataset, keyword: str) -> str:
-    value = _text(dataset, keyword)
+    value = text(dataset, keyword)
     if not _UID.fullmatch(value):
         raise BadInstance(f"{keyword} is missing" if not value else f"{keyword} is not a UID")
     return value
 
 
-def _text(dataset: Dataset, keyword: str) -> str:
-    """Return an attribute as clean text, "" where it is missing or unreadable.
-
-    A damaged text of no importance to the order must not lose us the image.
-    """
-    try:
-        value = dataset.get(keyword)
-        if isinstance(value, MultiValue):
-            value = "\\".join(str(part) for part in value)
-        text = "" if value is None else str(value)
-    except Exception:
-        return ""
-    # Control characters break logs, and NUL and lone surrogates the database.
-    kept = (c for c in text if unicodedata.category(c) not in ("Cc", "Cs", "Co", "Cn"))
-    return "".join(kept).strip()[:MAX_TEXT]
-
-
-def _side(dataset: Dataset) -> Side:
-    """Image Laterality (0020,0062), else Laterality (0020,0060); PS3.3 C.7.3.1, C.8.11.2."""
-    for keyword in ("ImageLaterality", "Laterality"):
-        value = _text(dataset, keyword).upper()
-        if value in (Side.LEFT, Side.RIGHT):
-            return Side(value)
-    return Side.UNKNOWN
-
-
 def _frames(dataset: Dataset) -> int:
     """Number of Frames (0028,0008); an absurd one counts as one frame."""
-    text = _text(dataset, "NumberOfFrames")
-    return int(text) if text.isascii() and text.isdigit() and int(text) > 0 else 1
+    written = text(dataset, "NumberOfFrames")
+    return int(written) if written.isascii() and written.isdigit() and int(written) > 0 else 1

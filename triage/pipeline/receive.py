@@ -2,15 +2,15 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Literal
 
 from triage import logs
-from triage.core.selection import ObjectKind, select
-from triage.core.study import Instance
+from triage.core.selection import Rules
 from triage.dicom.header import Header, read_header
 from triage.dicom.scp import Arrival
 from triage.errors import WrongSopClass
+from triage.pipeline.judge import judge
 from triage.store.database import Database
 from triage.store.intake import Outcome, file_instance
 from triage.store.spool import Spool
@@ -26,12 +26,12 @@ class Intake:
         database: Database,
         spool: Spool,
         *,
-        unknown_part: Literal["skip", "score"],
+        rules: Rules,
         wake: Callable[[], None],
     ) -> None:
         self._database = database
         self._spool = spool
-        self._score_unknown_part = unknown_part == "score"
+        self._rules = rules
         self._wake = wake
 
     def keep(self, arrival: Arrival) -> None:
@@ -48,7 +48,12 @@ class Intake:
         digest.update(arrival.data)
         name = digest.hexdigest()
         size = self._spool.keep(name, (arrival.preamble, arrival.data))
-        instance = self._instance(header, arrival, name, size)
+        instance = replace(
+            judge(header, self._rules),
+            digest=name,
+            size=size,
+            calling_ae_title=arrival.calling_ae_title,
+        )
         filed = file_instance(self._database, instance, datetime.now(UTC))
         if filed.outcome is not Outcome.DUPLICATE and instance.frames:
             self._wake()
@@ -60,38 +65,8 @@ class Intake:
             sop_instance_uid=header.sop_instance_uid,
             accession_number=header.accession_number,
             size=size,
-            not_scored=instance.reason,
-        )
-
-    def _instance(self, header: Header, arrival: Arrival, digest: str, size: int) -> Instance:
-        selection = select(
-            header.kind,
-            header.sop_class_name,
-            header.body_part,
-            header.frames,
-            score_unknown_part=self._score_unknown_part,
-        )
-        return Instance(
-            sop_instance_uid=header.sop_instance_uid,
-            sop_class_uid=header.sop_class_uid,
-            transfer_syntax_uid=header.transfer_syntax_uid,
-            series_instance_uid=header.series_instance_uid,
-            study_instance_uid=header.study_instance_uid,
-            accession_number=header.accession_number,
-            patient_id=header.patient_id,
-            patient_name=header.patient_name,
-            study_description=header.study_description,
-            modality=header.modality,
-            body_part=header.body_part,
-            study_type=selection.study_type,
-            side=header.side,
-            frames=selection.frames,
-            radiograph=header.kind is ObjectKind.RADIOGRAPH and header.frames > 0,
-            reason=selection.reason,
-            pixel_digest=header.pixel_digest,
-            digest=digest,
-            size=size,
-            calling_ae_title=arrival.calling_ae_title,
+            # The code alone: the sentence may quote a description.
+            not_scored=(instance.reason or "").partition(":")[0] or None,
         )
 
 

@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, case, insert, select, update
 
 from triage.core.assessment import Assessment, assess
 from triage.core.reasons import Code, reason
 from triage.core.study import (
     InstanceState,
+    Intent,
     Side,
     StudyStatus,
     View,
@@ -49,11 +50,17 @@ def lock_studies(connection: Connection, study_ids: Iterable[int]) -> None:
 
 
 def views_of(connection: Connection, study_id: int) -> list[View]:
-    """Return the views that count: those of instances that were not replaced."""
+    """Return the views of instances that are for the network and were not replaced.
+
+    Of those that show one exposure, that of the instance which speaks for it comes first.
+    """
     rows = connection.execute(
         select(
             instance.c.study_type,
             instance.c.side,
+            instance.c.intent,
+            instance.c.exposure_id,
+            view.c.frame,
             view.c.state,
             view.c.probability,
             view.c.threshold,
@@ -62,7 +69,7 @@ def views_of(connection: Connection, study_id: int) -> list[View]:
         )
         .join(instance, view.c.instance_id == instance.c.id)
         .where(view.c.study_id == study_id, instance.c.state == InstanceState.SCORABLE)
-        .order_by(view.c.id)
+        .order_by(case((instance.c.exposure_id == instance.c.id, 0), else_=1), view.c.id)
     )
     return [
         View(
@@ -73,6 +80,8 @@ def views_of(connection: Connection, study_id: int) -> list[View]:
             threshold=0.5 if row.threshold is None else row.threshold,
             model=row.model,
             reason=row.reason,
+            exposure=None if row.exposure_id is None else f"{row.exposure_id}/{row.frame}",
+            low_trust=row.intent == Intent.PROCESSING,
         )
         for row in rows
     ]

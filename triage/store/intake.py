@@ -5,19 +5,16 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, insert, select, update
+from sqlalchemy import Connection, Row, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from triage.core.reasons import Code, reason
-from triage.core.study import Instance, InstanceState, ReadingState, StudyStatus, ViewState
+from triage.core.study import Instance, InstanceState, ReadingState, StudyStatus
 from triage.core.worklist import Band
 from triage.store.database import Database
 from triage.store.derive import lock_studies, record, refresh
-from triage.store.tables import instance, study, view
-
-SUPERSEDED = reason(Code.INSTANCE_REPLACED, "the same SOP instance came again with other bytes")
-
-NO_SCORE: dict[str, object] = {"probability": None, "threshold": None, "model": None}
+from triage.store.exposures import concerns_others, settle
+from triage.store.instances import add_instance, replace_instance
+from triage.store.tables import instance, study
 
 
 class Outcome(StrEnum):
@@ -52,8 +49,10 @@ def file_instance(database: Database, received: Instance, now: datetime) -> File
         if former is not None and former.digest == received.digest:
             return Filed(Outcome.DUPLICATE, reopened=False)
         if former is not None:
-            _replace(connection, former)
-        _add(connection, study_id, received, now, former)
+            replace_instance(connection, former.id)
+        add_instance(connection, study_id, received, now, former.id if former else None)
+        if former is not None or concerns_others(connection, study_id, received):
+            settle(connection, study_id)
         same_pixels = former is not None and former.pixel_digest == received.pixel_digest
         reopened = _grow(
             connection, study_id, received, now, unread=received.radiograph and not same_pixels
@@ -62,6 +61,7 @@ def file_instance(database: Database, received: Instance, now: datetime) -> File
             record(connection, study_id, now, "instance_replaced", received.sop_instance_uid)
             if former.study_id != study_id:
                 record(connection, former.study_id, now, "instance_replaced", "in another study")
+                settle(connection, former.study_id)
                 refresh(connection, former.study_id, now)
         refresh(connection, study_id, now)
         return Filed(Outcome.NEW if former is None else Outcome.REPLACED, reopened=reopened)
@@ -119,123 +119,6 @@ def _current(connection: Connection, sop_instance_uid: str) -> Row[*tuple[Any, .
             instance.c.state != InstanceState.REPLACED,
         )
     ).one_or_none()
-
-
-def _replace(connection: Connection, former: Row[*tuple[Any, ...]]) -> None:
-    connection.execute(
-        update(instance).where(instance.c.id == former.id).values(state=InstanceState.REPLACED)
-    )
-    connection.execute(
-        update(view)
-        .where(view.c.instance_id == former.id, view.c.state == ViewState.PENDING)
-        .values(state=ViewState.FAILED, reason=SUPERSEDED)
-    )
-
-
-def _add(
-    connection: Connection,
-    study_id: int,
-    received: Instance,
-    now: datetime,
-    former: Row[*tuple[Any, ...]] | None,
-) -> None:
-    state = InstanceState.SCORABLE if received.frames else InstanceState.UNSCORABLE
-    # The bytes may be those of a still earlier version that comes back.
-    again = connection.execute(
-        select(instance.c.id).where(
-            instance.c.sop_instance_uid == received.sop_instance_uid,
-            instance.c.digest == received.digest,
-        )
-    ).scalar()
-    if again is not None:
-        connection.execute(
-            update(instance)
-            .where(instance.c.id == again)
-            .values(state=state, reason=received.reason, frames=received.frames)
-        )
-        revived = connection.execute(
-            update(view)
-            .where(view.c.instance_id == again)
-            .values(
-                state=case(
-                    (view.c.state == ViewState.FAILED, ViewState.PENDING), else_=view.c.state
-                ),
-                reason=None,
-                attempts=0,
-                interruptions=0,
-            )
-        )
-        if not revived.rowcount:  # it was not for the network then, by the settings of that day
-            _add_views(connection, study_id, again, received, former)
-        return
-    instance_id = connection.execute(
-        insert(instance)
-        .values(
-            study_id=study_id,
-            sop_instance_uid=received.sop_instance_uid,
-            digest=received.digest,
-            pixel_digest=received.pixel_digest,
-            series_instance_uid=received.series_instance_uid,
-            sop_class_uid=received.sop_class_uid,
-            transfer_syntax_uid=received.transfer_syntax_uid,
-            modality=received.modality,
-            body_part=received.body_part,
-            study_type=received.study_type,
-            side=received.side,
-            frames=received.frames,
-            state=state,
-            reason=received.reason,
-            size=received.size,
-            calling_ae_title=received.calling_ae_title,
-            received_at=now,
-        )
-        .returning(instance.c.id)
-    ).scalar_one()
-    _add_views(connection, study_id, instance_id, received, former)
-
-
-def _add_views(
-    connection: Connection,
-    study_id: int,
-    instance_id: int,
-    received: Instance,
-    former: Row[*tuple[Any, ...]] | None,
-) -> None:
-    if received.frames:
-        kept = _former_scores(connection, former)
-        connection.execute(
-            insert(view),
-            [
-                {
-                    "study_id": study_id,
-                    "instance_id": instance_id,
-                    "frame": frame,
-                    "state": ViewState.PENDING,
-                    "attempts": 0,
-                    "interruptions": 0,
-                    **kept.get(frame, NO_SCORE),
-                }
-                for frame in range(1, received.frames + 1)
-            ],
-        )
-
-
-def _former_scores(
-    connection: Connection, former: Row[*tuple[Any, ...]] | None
-) -> dict[int, dict[str, object]]:
-    """Return what the replaced instance's views scored, by frame.
-
-    It counts until the new bytes are scored, so that a study which stood first
-    does not fall back while they wait.
-    """
-    if former is None:
-        return {}
-    rows = connection.execute(
-        select(view.c.frame, view.c.probability, view.c.threshold, view.c.model).where(
-            view.c.instance_id == former.id, view.c.probability.is_not(None)
-        )
-    ).mappings()
-    return {row["frame"]: {key: row[key] for key in NO_SCORE} for row in rows}
 
 
 def _grow(

@@ -1,5 +1,6 @@
 """Every question that the readers ask, answered by records of the core."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,8 +13,9 @@ from triage.core.detail import (
     StudyDetail,
     group_name,
 )
+from triage.core.exposure import LOW_TRUST, counts_with
 from triage.core.grouping import deciding_group, group_views
-from triage.core.study import InstanceState, Label, ReadingState, StudyStatus, ViewState
+from triage.core.study import InstanceState, Intent, Label, ReadingState, StudyStatus, ViewState
 from triage.core.worklist import PRIORITIES, Band, Priority, WorklistRow
 from triage.errors import AmbiguousStudy, StudyNotFound
 from triage.store.database import Database
@@ -61,6 +63,7 @@ def pending_views(database: Database, now: datetime) -> tuple[int, float]:
             .select_from(view)
             .join(instance, view.c.instance_id == instance.c.id)
             .where(view.c.state == ViewState.PENDING)
+            .where(instance.c.state == InstanceState.SCORABLE)
         ).one()
     return count, 0.0 if first is None else (now - first).total_seconds()
 
@@ -89,12 +92,6 @@ def find_study(database: Database, name: str) -> int:
     return int(rows[0].id)
 
 
-def all_study_ids(database: Database) -> list[int]:
-    """Return every study, the earliest first."""
-    with database.reading() as connection:
-        return list(connection.execute(select(study.c.id).order_by(study.c.id)).scalars())
-
-
 def show_study(database: Database, study_id: int, now: datetime) -> StudyDetail:
     """Return the study with its groups, views and history."""
     with database.reading() as connection:
@@ -114,6 +111,7 @@ def show_study(database: Database, study_id: int, now: datetime) -> StudyDetail:
         events = connection.execute(
             select(history).where(history.c.study_id == study_id).order_by(history.c.id)
         ).all()
+    uids = {entry.id: entry.sop_instance_uid for entry in instances}
     groups = group_views(views)
     decider = deciding_group(groups)
     return StudyDetail(
@@ -132,7 +130,7 @@ def show_study(database: Database, study_id: int, now: datetime) -> StudyDetail:
             )
             for group in groups
         ],
-        instances=[_instance(entry) for entry in instances],
+        instances=[_instance(entry, uids) for entry in instances],
         history=[
             HistoryLine(at=line.at, kind=line.kind, detail=line.detail, actor=line.actor)
             for line in events
@@ -140,17 +138,29 @@ def show_study(database: Database, study_id: int, now: datetime) -> StudyDetail:
     )
 
 
-def _instance(entry: Row[*tuple[Any, ...]]) -> InstanceDetail:
+def _instance(entry: Row[*tuple[Any, ...]], uids: Mapping[int, str]) -> InstanceDetail:
     counts = entry.state == InstanceState.SCORABLE
     return InstanceDetail(
         sop_instance_uid=entry.sop_instance_uid,
         series_instance_uid=entry.series_instance_uid,
         frame=entry.frame,
         state=entry.view_state if counts else entry.state,
-        reason=entry.view_reason if counts else entry.reason,
-        probability=entry.probability,
+        reason=entry.view_reason or _remark(entry, uids) if counts else entry.reason,
+        probability=entry.probability if entry.state != InstanceState.UNSCORABLE else None,
         group=group_name(entry.study_type, entry.side) if entry.view_id else None,
+        study_type=entry.study_type,
+        part_from=entry.part_from or None,
+        side=entry.side or None,
+        side_from=entry.side_from or None,
+        exposed_field=entry.exposed_field or None,
     )
+
+
+def _remark(entry: Row[*tuple[Any, ...]], uids: Mapping[int, str]) -> str | None:
+    """Say how a view that is scored counts, where that is not as any other."""
+    if entry.exposure_id not in (None, entry.id):
+        return counts_with(uids[entry.exposure_id])
+    return LOW_TRUST if entry.intent == Intent.PROCESSING else None
 
 
 def _row(row: Row[*tuple[Any, ...]], position: int | None, now: datetime) -> WorklistRow:

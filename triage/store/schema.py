@@ -43,8 +43,8 @@ def current(database: Database) -> str | None:
         return _revision(connection)
 
 
-def upgrade(database: Database) -> tuple[str | None, str]:
-    """Bring the database to the latest revision in one transaction; return (before, after).
+def upgrade(database: Database, revision: str = "head") -> tuple[str | None, str]:
+    """Bring the database to *revision* in one transaction; return (before, after).
 
     Raises DatabaseUnavailable; then the schema is as before.
     """
@@ -56,8 +56,8 @@ def upgrade(database: Database) -> tuple[str | None, str]:
         if before != latest():
             config = _config()
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-        return before, latest()
+            command.upgrade(config, revision)
+        return before, _revision(connection) or ""
 
 
 def require_latest(database: Database) -> None:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import Connection, Select, or_, select, update
+from sqlalchemy import Connection, or_, select, update
 
 from triage.core.reasons import Code, reason
 from triage.core.study import InstanceState, StudyStatus, ViewState
 from triage.core.studytype import StudyType
 from triage.store.database import Database
-from triage.store.derive import lock_studies, record, refresh
+from triage.store.derive import lock_studies, refresh
 from triage.store.tables import instance, study, view
 
 HOLD = timedelta(seconds=30)  # renewed by the scorer while it lives
@@ -26,6 +26,7 @@ MAX_INTERRUPTIONS = 10  # ends of the daemon while it worked on one view, likewi
 INTERRUPTED = reason(
     Code.SCORER_CRASHED, "the scoring process ended while it tried this view; it is tried again"
 )
+SET_ASIDE = f"set aside after {MAX_ATTEMPTS} attempts, `triage rescore` tries again"
 CRASHED = reason(Code.SCORER_CRASHED, "the scoring process ended each time it tried this view")
 
 
@@ -162,8 +163,11 @@ def _store(connection: Connection, scorer: str, result: Result, now: datetime) -
         if attempts is None:
             return False
         values["attempts"] = attempts + 1
-        if result.final or attempts + 1 >= MAX_ATTEMPTS:
+        if result.final:
             values |= {"state": ViewState.FAILED, "probability": None}
+        elif attempts + 1 >= MAX_ATTEMPTS:
+            values |= {"state": ViewState.FAILED, "probability": None}
+            values["reason"] = f"{result.reason}; {SET_ASIDE}"
         else:
             values["held_until"] = now + RETRY_AFTER * 4**attempts
     return connection.execute(update(view).where(mine).values(**values)).rowcount == 1
@@ -229,30 +233,3 @@ def explain_pending(database: Database, why: str, now: datetime) -> int:
         for study_id in sorted({row.study_id for row in rows}):
             refresh(connection, study_id, now)
     return len(rows)
-
-
-def rescore_studies(database: Database, study_ids: Sequence[int], now: datetime, by: str) -> None:
-    """Queue the views of the studies again; their former scores stay until the new ones come."""
-    with database.writing() as connection:
-        lock_studies(connection, study_ids)
-        for study_id in sorted(study_ids):
-            connection.execute(
-                update(view)
-                .where(view.c.instance_id.in_(_scorable(study_id)))
-                .values(
-                    state=ViewState.PENDING,
-                    reason=None,
-                    held_by=None,
-                    held_until=None,
-                    attempts=0,
-                    interruptions=0,
-                )
-            )
-            record(connection, study_id, now, "rescore", actor=by)
-            refresh(connection, study_id, now)
-
-
-def _scorable(study_id: int) -> Select[tuple[int]]:
-    return select(instance.c.id).where(
-        instance.c.study_id == study_id, instance.c.state == InstanceState.SCORABLE
-    )

@@ -148,8 +148,19 @@ instance = Table(
     Column("modality", Text, nullable=False),
     Column("body_part", Text, nullable=False),
     Column("study_type", Text),
+    Column("part_from", Text, nullable=False),  # the attribute that decided the study type
     Column("side", Text, nullable=False),
-    Column("frames", Integer, nullable=False),
+    Column("side_from", Text, nullable=False),
+    Column("exposed_field", Text, nullable=False),
+    # The exposure that it shows; see triage.core.exposure. `exposure_id` is the
+    # instance that speaks for it where several show it.
+    Column("intent", Text, nullable=False),
+    Column("irradiation_event", Text, nullable=False),
+    Column("acquired", Text, nullable=False),
+    Column("view_position", Text, nullable=False),
+    Column("source_uid", Text, nullable=False),
+    Column("exposure_id", Key),
+    Column("frames", Integer, nullable=False),  # that could be scored, if the state admits it
     Column("state", Text, nullable=False),
     Column("reason", Text),
     Column("size", BigInteger, nullable=False),

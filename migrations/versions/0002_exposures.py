@@ -1,0 +1,33 @@
+"""What each instance shows: the attributes that decided, and its exposure.
+
+Revision ID: 0002
+Revises: 0001
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+from triage.store.tables import Key
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+TEXTS = (
+    *("part_from", "side_from", "exposed_field"),
+    *("intent", "irradiation_event", "acquired", "view_position", "source_uid"),
+)
+
+
+def upgrade() -> None:
+    # Instances that are there already keep their study type; why is not known of
+    # them until they are scored again.
+    for name in TEXTS:
+        op.add_column("instance", sa.Column(name, sa.Text, nullable=False, server_default=""))
+    op.add_column("instance", sa.Column("exposure_id", Key))
+
+
+def downgrade() -> None:
+    for name in (*TEXTS, "exposure_id"):
+        op.drop_column("instance", name)

@@ -1,0 +1,117 @@
+"""The odd files of other projects, sent to a live daemon by storescu.
+
+pydicom's own test data and pydicom-data, as they are and once more relabelled
+as radiographs of a hand, so that their pixels are decoded. TRIAGE_CORPUS names
+further folders (those of other packages), separated by colons.
+"""
+
+import os
+import re
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pydicom.data
+import pytest
+from pydicom import dcmread
+from pydicom.data.data_manager import external_data_sources
+from pydicom.uid import UID, ComputedRadiographyImageStorage
+
+from tests.support import dcmtk
+from tests.support.waiting import wait_until
+from triage.dicom import radiograph
+
+pytestmark = pytest.mark.dcmtk
+
+ANSWER = re.compile(r"Received Store Response \((.+)\)")
+REFUSAL = re.compile(r"[EW]: (.*)")
+
+
+def corpus():
+    """Return the files, however they are called."""
+    folders = [
+        Path(pydicom.data.__file__).parent / "test_files",
+        Path(pydicom.data.__file__).parent / "charset_files",
+        *(Path(source.data_path) for source in external_data_sources().values()),
+        *(Path(each) for each in os.environ.get("TRIAGE_CORPUS", "").split(":") if each),
+    ]
+    return sorted({path for folder in folders for path in folder.rglob("*") if path.is_file()})
+
+
+def relabelled(files, folder):
+    """Write every image among *files* as a radiograph of a hand, in its own transfer syntax."""
+    made = []
+    for number, file in enumerate(files):
+        try:
+            dataset = dcmread(file, force=True)
+            if "PixelData" not in dataset or not UID(dataset.file_meta.TransferSyntaxUID):
+                continue
+            dataset.SOPClassUID = ComputedRadiographyImageStorage
+            dataset.file_meta.MediaStorageSOPClassUID = ComputedRadiographyImageStorage
+            dataset.Modality, dataset.BodyPartExamined = "CR", "HAND"
+            dataset.ImageType = ["ORIGINAL", "PRIMARY"]
+            dataset.SOPInstanceUID = radiograph.uid("corpus", str(number))
+            dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+            dataset.StudyInstanceUID = radiograph.uid("corpus study", str(number))
+            target = folder / f"{number:04}.dcm"
+            dataset.save_as(target, enforce_file_format=True)
+        except Exception:  # noqa: S112  so odd that pydicom cannot write it; it is sent as it is
+            continue
+        made.append(target)
+    return made
+
+
+def send(port, file):
+    """Send one file and return what became of it, in the sender's words."""
+    ran = dcmtk.storescu(port, [file], "-v", "-R")
+    if answered := ANSWER.findall(ran.stdout + ran.stderr):
+        return answered[-1]
+    lines = REFUSAL.findall(ran.stdout + ran.stderr)
+    return next((line for line in lines if "cept" in line), lines[0] if lines else "no answer")
+
+
+def test_every_file_is_scored_or_explained_or_refused(
+    start_daemon, interim_model, tmp_path, report_figure
+):
+    daemon = start_daemon(model__path=str(interim_model), study__quiet=0.5)
+    daemon.wait_for_scorer()
+    files = corpus()
+    files += relabelled(files, tmp_path)
+
+    with ThreadPoolExecutor(4) as senders:
+        said = list(senders.map(lambda file: send(daemon.port, file), files))
+
+    stored = daemon.events("instance_stored")
+    assert said.count("Success") == len(stored) > 300
+    wait_until(lambda: settled(daemon), "every study is complete", seconds=240)
+    views = daemon.sql(
+        "SELECT instance.state, instance.reason AS why, view.state AS view, view.reason "
+        "FROM instance LEFT JOIN view ON view.instance_id = instance.id"
+    )
+    outcomes = Counter(map(outcome, views))
+    assert not [name for name in outcomes if "without a reason" in name]
+    assert outcomes["scored"] > 50
+    assert len(daemon.events("scorer_started")) == 1
+    assert len(daemon.events("ready")) == 1
+    assert daemon.triage("worklist", "--json")
+    daemon.stop()
+    report_figure(f"corpus: {len(files)} files sent; the sender heard {dict(Counter(said))}")
+    report_figure(f"corpus: {len(views)} views and instances: {dict(outcomes.most_common())}")
+    replaced = len(daemon.events("decoder_ended"))
+    report_figure(f"corpus: restarts of daemon and scorer 0, decoders replaced {replaced}")
+
+
+def settled(daemon):
+    """Say whether nothing waits any more."""
+    open_studies = "SELECT 1 FROM study WHERE status IN ('receiving', 'complete') LIMIT 1"
+    return not daemon.sql(open_studies)
+
+
+def outcome(row):
+    """Name what became of a view, or of an instance without one."""
+    if row["state"] == "replaced":
+        return "replaced"
+    if row["state"] == "scorable" and row["view"] == "scored":
+        return "scored"
+    why = row["reason"] if row["state"] == "scorable" else row["why"]
+    return (why or f"{row['state']} without a reason").partition(":")[0]

@@ -1,0 +1,100 @@
+"""Which instances are for the network, and why the others are not."""
+
+import pytest
+
+from triage.core.anatomy import Evidence, PartTable
+from triage.core.selection import MAX_FRAMES, ObjectKind, Rules, Subject, select
+from triage.core.study import Side
+from triage.core.studytype import StudyType
+
+SCORE_UNKNOWN = Rules(score_unknown_part=True)
+
+
+def subject(part="HAND", **fields):
+    evidence = (Evidence(attribute="BodyPartExamined", text=part),) if part else ()
+    said = {"kind": ObjectKind.RADIOGRAPH, "sop_class_name": "Some SOP Class", "frames": 1}
+    return Subject(**said | {"evidence": evidence} | fields)
+
+
+def chosen(part="HAND", rules=None, **fields):
+    return select(subject(part, **fields), rules or Rules())
+
+
+def test_a_radiograph_of_a_known_part_is_for_the_network():
+    selection = chosen("LT HAND")
+
+    assert (selection.frames, selection.reason) == (1, None)
+    assert (selection.study_type, selection.side) == (StudyType.HAND, Side.LEFT)
+    assert selection.part_from == selection.side_from == "BodyPartExamined 'LT HAND'"
+    assert chosen(frames=3).frames == 3
+
+
+@pytest.mark.parametrize(
+    ("selection", "code"),
+    [
+        (chosen(kind=ObjectKind.NOT_AN_IMAGE, frames=0), "not_an_image"),
+        (chosen(frames=0), "not_an_image"),
+        (chosen(kind=ObjectKind.OTHER_IMAGE), "not_a_radiograph"),
+        (chosen("CHEST"), "outside_upper_extremity"),
+        (chosen("CHEST", SCORE_UNKNOWN), "outside_upper_extremity"),
+        (chosen(""), "unknown_part"),
+        (chosen("EXTREMITY"), "unknown_part"),
+        (chosen("KOLANO"), "unknown_part"),
+        (chosen("KOLANO", SCORE_UNKNOWN), "unknown_part"),
+        (chosen(frames=MAX_FRAMES + 1), "too_large"),
+    ],
+)
+def test_what_is_not_for_the_network_says_why(selection, code):
+    assert selection.frames == 0
+    assert selection.reason.startswith(f"{code}: ")
+
+
+@pytest.mark.parametrize("part", ["", "EXTREMITY"])
+def test_a_site_may_have_unknown_parts_scored(part):
+    selection = chosen(part, SCORE_UNKNOWN)
+
+    assert (selection.frames, selection.study_type, selection.reason) == (1, None, None)
+
+
+def test_a_site_may_name_a_part_itself():
+    rules = Rules(parts=PartTable({"MAO": StudyType.HAND, "HAND": "outside"}))
+
+    assert chosen("MAO", rules).study_type is StudyType.HAND
+    assert chosen("HAND", rules).reason.startswith("outside_upper_extremity: ")
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"modality": "MG"}, "not_a_radiograph"),
+        ({"modality": "ct"}, "not_a_radiograph"),
+        ({"image_type": ("DERIVED", "SECONDARY")}, "not_a_radiograph"),
+        ({"image_type": ("ORIGINAL", "PRIMARY", "LOCALIZER")}, "not_a_radiograph"),
+        ({"image_type": ("DERIVED", "PRIMARY", "", "SCREEN SAVE")}, "not_a_radiograph"),
+        ({"image_type": ("DERIVED", "PRIMARY", "CAD")}, "algorithm_result"),
+        ({"algorithm": "FractureNet"}, "algorithm_result"),
+        ({"descriptions": ("AI result",)}, "algorithm_result"),
+        ({"descriptions": ("Hand links", "KI-Befund")}, "algorithm_result"),
+        ({"descriptions": ("Heatmap overlay",)}, "algorithm_result"),
+        ({"descriptions": ("inteligência artificial",)}, "algorithm_result"),
+    ],
+)
+def test_what_is_no_exposure_of_the_patient_is_not_scored(fields, code):
+    assert chosen(**fields).reason.startswith(f"{code}: ")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"modality": "CR"},
+        {"modality": "RG"},
+        {"modality": ""},
+        {"image_type": ()},
+        {"image_type": ("DERIVED", "PRIMARY")},
+        {"image_type": ("ORIGINAL", "PRIMARY", "")},
+        {"descriptions": ("Main droite face", "Shoulder IA injection", "AIDS", "cadaver hand")},
+        {"descriptions": ("J\u00e4rvinen kiinni", "aid to diagnosis: hand, PA")},
+    ],
+)
+def test_an_exposure_of_the_patient_is_scored(fields):
+    assert chosen(**fields).frames == 1

@@ -1,0 +1,94 @@
+"""Keeps each instance's part in its study right: what stands for which exposure."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, case, or_, select, update
+
+from triage.core.exposure import Candidate, Standing, left_out, stand
+from triage.core.study import Exposure, Instance, InstanceState, Intent, Side, ViewState
+from triage.core.studytype import StudyType
+from triage.store.instances import drop_pending
+from triage.store.tables import instance, view
+
+# Current instances with something to score, set aside or not.
+_CANDIDATE = (instance.c.state != InstanceState.REPLACED) & (instance.c.frames > 0)
+
+
+def concerns_others(connection: Connection, study_id: int, received: Instance) -> bool:
+    """Say whether *received* may change how the study's other instances stand, or they it.
+
+    Most studies hold no copies and no raw images, and need no more than this look.
+    """
+    if not received.frames:
+        return False
+    exposure = received.exposure
+    alike = [
+        instance.c.intent == Intent.PROCESSING,
+        instance.c.source_uid == received.sop_instance_uid,
+    ]
+    if exposure.intent is Intent.PROCESSING:
+        return True
+    if received.pixel_digest:
+        alike.append(instance.c.pixel_digest == received.pixel_digest)
+    if exposure.event:
+        alike.append(instance.c.irradiation_event == exposure.event)
+    if exposure.source:
+        # Its source, or another image made from the same one.
+        alike.append(instance.c.sop_instance_uid == exposure.source)
+        alike.append(instance.c.source_uid == exposure.source)
+    others = (
+        select(instance.c.id)
+        .where(instance.c.study_id == study_id, _CANDIDATE, or_(*alike))
+        .where(instance.c.sop_instance_uid != received.sop_instance_uid)
+    )
+    return connection.execute(others.limit(1)).first() is not None
+
+
+def settle(connection: Connection, study_id: int) -> None:
+    """Work out again how the study's instances stand to each other, and store what changed."""
+    rows = connection.execute(
+        select(instance).where(instance.c.study_id == study_id, _CANDIDATE)
+    ).all()
+    standings = stand(_candidate(row) for row in rows)
+    for row in rows:
+        _store(connection, row, standings[row.id])
+
+
+def _candidate(row: Row[*tuple[Any, ...]]) -> Candidate:
+    return Candidate(
+        key=row.id,
+        sop_instance_uid=row.sop_instance_uid,
+        pixel_digest=row.pixel_digest,
+        study_type=None if row.study_type is None else StudyType(row.study_type),
+        side=Side(row.side),
+        exposure=Exposure(
+            intent=Intent(row.intent),
+            event=row.irradiation_event,
+            acquired=row.acquired,
+            view_position=row.view_position,
+            source=row.source_uid,
+        ),
+    )
+
+
+def _store(connection: Connection, row: Row[*tuple[Any, ...]], standing: Standing) -> None:
+    why = left_out(standing.twin) if standing.twin else None
+    state = InstanceState.UNSCORABLE if why else InstanceState.SCORABLE
+    if (row.exposure_id, row.state, row.reason) == (standing.exposure, state, why):
+        return
+    connection.execute(
+        update(instance)
+        .where(instance.c.id == row.id)
+        .values(exposure_id=standing.exposure, state=state, reason=why)
+    )
+    if row.state == state:
+        return
+    if why:
+        drop_pending(connection, row.id, why)
+        return
+    scored = (view.c.probability.is_not(None), ViewState.SCORED)
+    connection.execute(
+        update(view)
+        .where(view.c.instance_id == row.id, view.c.state == ViewState.FAILED)
+        .values(state=case(scored, else_=ViewState.PENDING), reason=None, attempts=0)
+    )

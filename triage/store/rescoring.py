@@ -1,0 +1,88 @@
+"""Putting a study's views into the queue again, by what its files say today."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, select, update
+
+from triage.core.study import Instance, InstanceState, ViewState
+from triage.store.database import Database
+from triage.store.derive import lock_studies, record, refresh
+from triage.store.exposures import settle
+from triage.store.instances import add_views, drop_pending, judge_instance
+from triage.store.tables import instance, study, view
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """One current instance and the name of its file in the spool."""
+
+    instance_id: int
+    digest: str
+
+
+def files_of(database: Database, study_id: int) -> list[StoredFile]:
+    """Return the files of the study's instances, those that came again left out."""
+    with database.reading() as connection:
+        rows = connection.execute(
+            select(instance.c.id, instance.c.digest)
+            .where(instance.c.study_id == study_id, instance.c.state != InstanceState.REPLACED)
+            .order_by(instance.c.id)
+        ).all()
+    return [StoredFile(row.id, row.digest) for row in rows]
+
+
+def rescore_study(
+    database: Database, study_id: int, today: Mapping[int, Instance], now: datetime, by: str
+) -> None:
+    """Queue the study's views again; their former scores stay until the new ones come.
+
+    *today* says, by row id, what the headers mean by the rules and settings of
+    today; an instance that is not in it (its file is gone) stays as it was judged.
+    """
+    with database.writing() as connection:
+        lock_studies(connection, [study_id])
+        for instance_id, judged in today.items():
+            _judge(connection, study_id, instance_id, judged)
+        settle(connection, study_id)
+        _queue(connection, study_id)
+        record(connection, study_id, now, "rescore", actor=by)
+        refresh(connection, study_id, now)
+
+
+def _judge(connection: Connection, study_id: int, instance_id: int, judged: Instance) -> None:
+    """Store today's verdict on an instance, unless it came again meanwhile."""
+    state = select(instance.c.state).where(instance.c.id == instance_id)
+    if connection.execute(state).scalar() in (None, InstanceState.REPLACED):
+        return
+    judge_instance(connection, instance_id, judged)
+    views = select(view.c.id).where(view.c.instance_id == instance_id).limit(1)
+    if not judged.frames:
+        drop_pending(connection, instance_id, judged.reason)
+    elif connection.execute(views).first() is None:
+        add_views(connection, study_id, instance_id, judged.frames)
+
+
+def _queue(connection: Connection, study_id: int) -> None:
+    scorable = select(instance.c.id).where(
+        instance.c.study_id == study_id, instance.c.state == InstanceState.SCORABLE
+    )
+    connection.execute(
+        update(view)
+        .where(view.c.instance_id.in_(scorable))
+        .values(
+            state=ViewState.PENDING,
+            reason=None,
+            held_by=None,
+            held_until=None,
+            attempts=0,
+            interruptions=0,
+        )
+    )
+
+
+def all_study_ids(database: Database) -> list[int]:
+    """Return every study, the earliest first."""
+    with database.reading() as connection:
+        return list(connection.execute(select(study.c.id).order_by(study.c.id)).scalars())
