@@ -65,6 +65,10 @@ class ScorerBroken(TriageError):
     """The network worked and works no longer: a lost GPU, no memory left."""
 
 
+class DecodersUnavailable(TriageError):
+    """No process can be started to decode views; the message has the system's reason."""
+
+
 class ViewUnreadable(TriageError):
     """The pixels of a view cannot be turned into an image.
 

@@ -15,7 +15,23 @@ import pydicom.data
 import pytest
 from pydicom import dcmread
 from pydicom.data.data_manager import external_data_sources
-from pydicom.uid import UID, ComputedRadiographyImageStorage
+from pydicom.filereader import read_file_meta_info
+from pydicom.uid import (
+    JPEG2000,
+    UID,
+    ComputedRadiographyImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
 
 from tests.support import dcmtk
 from tests.support.waiting import wait_until
@@ -24,7 +40,21 @@ from triage.dicom import radiograph
 pytestmark = pytest.mark.dcmtk
 
 ANSWER = re.compile(r"Received Store Response \((.+)\)")
-REFUSAL = re.compile(r"[EW]: (.*)")
+# What storescu proposes beside the plain syntaxes.
+PROPOSE = {
+    RLELossless: "-xr",
+    DeflatedExplicitVRLittleEndian: "-xd",
+    JPEGBaseline8Bit: "-xy",
+    JPEGExtended12Bit: "-xx",
+    JPEGLossless: "-xs",
+    JPEGLosslessSV1: "-xs",
+    JPEGLSLossless: "-xt",
+    JPEGLSNearLossless: "-xu",
+    JPEG2000Lossless: "-xv",
+    JPEG2000: "-xw",
+    ExplicitVRBigEndian: "-xb",
+    ImplicitVRLittleEndian: "-xi",
+}
 
 
 def corpus():
@@ -62,12 +92,23 @@ def relabelled(files, folder):
 
 
 def send(port, file):
-    """Send one file and return what became of it, in the sender's words."""
-    ran = dcmtk.storescu(port, [file], "-v", "-R")
-    if answered := ANSWER.findall(ran.stdout + ran.stderr):
+    """Send one file and return what became of it."""
+    ran = dcmtk.storescu(port, [file], "-v", "-R", *proposal(file))
+    said = ran.stdout + ran.stderr
+    if answered := ANSWER.findall(said):
         return answered[-1]
-    lines = REFUSAL.findall(ran.stdout + ran.stderr)
-    return next((line for line in lines if "cept" in line), lines[0] if lines else "no answer")
+    if "No presentation context" in said or "No Acceptable Presentation Contexts" in said:
+        return "refused at negotiation"
+    return "the sender cannot read or send it" if ran.returncode else "the sender passes it over"
+
+
+def proposal(file):
+    """Return the option that proposes the file's own transfer syntax."""
+    try:
+        syntax = read_file_meta_info(file).get("TransferSyntaxUID")
+    except Exception:  # not DICOM, or too odd for pydicom; storescu may know better
+        return []
+    return [PROPOSE[syntax]] if syntax in PROPOSE else []
 
 
 def test_every_file_is_scored_or_explained_or_refused(

@@ -1,12 +1,19 @@
-"""The scoring process is killed, again and again; the receiver never notices."""
+"""Scoring and decoding processes end, again and again; nobody else notices."""
 
+import json
 import os
+import shutil
 import signal
+import subprocess
+import sys
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
-from tests.support import dcmtk, studies
+from tests.support import dcmtk, killers, studies
+from tests.support.daemon import environment
 from tests.support.studies import picture, study_uid
 from tests.support.waiting import wait_until
 
@@ -55,6 +62,14 @@ def held_views(daemon):
     )
 
 
+def file_of(daemon, sample):
+    """Return the sample's file in the spool."""
+    (row,) = daemon.sql(
+        f"SELECT digest FROM instance WHERE sop_instance_uid = '{sample.sop_instance_uid}'"  # noqa: S608
+    )
+    return daemon.spool / row["digest"][:2] / f"{row['digest']}.dcm"
+
+
 def test_a_view_that_takes_the_scorer_down_each_time_is_set_aside_alone(
     start_daemon, random_model, tmp_path
 ):
@@ -62,12 +77,9 @@ def test_a_view_that_takes_the_scorer_down_each_time_is_set_aside_alone(
     samples = write(tmp_path, "POISON", range(40, 46))
     poison = samples[2].sop_instance_uid
     send(daemon, samples)
-    (row,) = daemon.sql(
-        f"SELECT digest FROM instance WHERE sop_instance_uid = '{poison}'"  # noqa: S608
-    )
     daemon.stop()
-    # Reading a pipe that nobody writes to holds the scorer at this view, where it then dies.
-    spooled = daemon.spool / row["digest"][:2] / f"{row['digest']}.dcm"
+    # A pipe that nobody writes to holds a decoder, and meanwhile the scorer dies.
+    spooled = file_of(daemon, samples[2])
     spooled.unlink()
     os.mkfifo(spooled)
     daemon.start()
@@ -99,6 +111,148 @@ def test_a_view_that_takes_the_scorer_down_each_time_is_set_aside_alone(
     assert [entry["sop_instance_uid"] for entry in failed] == [poison]
     assert failed[0]["reason"].startswith("scorer_crashed: ")
     daemon.stop()
+
+
+def write_killers(folder, name):
+    """Write three radiographs that end their decoder, and what their reasons begin with."""
+    folder.mkdir()
+    made = [studies.make(name, picture(70), number) for number in (11, 12, 13)]
+    eater = studies.write(folder, made[2])
+    killers.memory_eater(eater.file, made[2])
+    return {
+        killers.codec_killer(folder, made[0], killers.JFIF_VERSION): "undecodable: ",
+        killers.codec_killer(folder, made[1], killers.PRECISION): "undecodable: ",
+        eater: "too_large: ",
+    }
+
+
+def test_images_that_end_their_decoder_are_set_aside_and_the_scorer_lives(
+    start_daemon, random_model, tmp_path
+):
+    daemon = start_daemon(model__path=random_model)
+    daemon.wait_for_scorer()
+    begun = daemon.scorer_pid
+    fatal = write_killers(tmp_path / "fatal", "KILLERS")
+    jpeg, rle = [*fatal][:2], [*fatal][2:]
+    good = write(tmp_path, "KILLERS", range(72, 82))
+
+    assert dcmtk.storescu(daemon.port, [s.file for s in jpeg], "-xs").returncode == 0
+    assert dcmtk.storescu(daemon.port, [s.file for s in rle], "-xr").returncode == 0
+    send(daemon, good)
+
+    row = daemon.wait_for_study(study_uid("KILLERS"), seconds=60, status="scored")
+    assert (row["views"], row["views_scored"]) == (13, 10)
+    (shown,) = daemon.show(study_uid("KILLERS"))
+    reasons = {entry["sop_instance_uid"]: entry["reason"] for entry in shown["instances"]}
+    for sample, start in fatal.items():
+        assert reasons[sample.sop_instance_uid].startswith(start)
+        assert "set aside after 3 attempts" in reasons[sample.sop_instance_uid]
+        assert "`triage rescore` tries again" in reasons[sample.sop_instance_uid]
+    assert len(daemon.events("decoder_ended")) == 6
+    assert daemon.scorer_pid == begun
+    assert daemon.events("scorer_ended") == []
+    daemon.stop()
+
+
+def test_a_file_that_hangs_delays_no_other_study_and_is_scored_when_it_answers(
+    start_daemon, random_model, tmp_path
+):
+    daemon = start_daemon(model__path=random_model, roles="receive")
+    (slow,) = write(tmp_path, "HANGS", [82])
+    send(daemon, [slow])
+    daemon.stop()
+    spooled = file_of(daemon, slow)
+    spooled.unlink()
+    os.mkfifo(spooled)  # reading it waits for a writer, as a dead network disk would
+    daemon.start()
+    daemon.wait_for_scorer()
+    wait_until(lambda: held_views(daemon), "the slow view in a decoder")
+
+    for number in range(3):
+        send(daemon, write(tmp_path, f"QUICK{number}", [83 + number]))
+        daemon.wait_for_study(study_uid(f"QUICK{number}"), seconds=10, views_scored=1)
+    assert daemon.study(study_uid("HANGS"))["reason"] is None
+
+    daemon.wait_for("decoder_ended", seconds=60, reason="decoding took longer than 30 s")
+    spooled.unlink()
+    shutil.copy(slow.file, spooled)
+
+    daemon.wait_for_study(study_uid("HANGS"), seconds=90, status="scored", reason=None)
+    assert daemon.events("scorer_ended") == []
+    daemon.stop()
+
+
+def decoders_of(pid):
+    """Return the decoding processes that the process *pid* has started."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    children = {int(child) for task in tasks for child in task.read_text("ascii").split()}
+    return {child for child in children if is_decoder(child)}
+
+
+def is_decoder(pid):
+    with suppress(OSError):
+        return b"triage.pipeline.decode\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
+
+
+def wait_for_end(pids):
+    wait_until(lambda: not any(map(is_decoder, pids)), "the decoders' end", seconds=20)
+
+
+def test_the_decoders_end_with_their_scorer_however_it_ends(start_daemon, random_model):
+    daemon = start_daemon(model__path=random_model)
+    daemon.wait_for_scorer()
+    first, begun = decoders_of(daemon.scorer_pid), daemon.scorer_pid
+    assert len(first) >= 2
+
+    os.kill(begun, signal.SIGKILL)
+    wait_for_end(first)
+
+    daemon.wait_for("scorer_ended", pid=begun)
+    second = wait_until(lambda: decoders_of(daemon.scorer_pid), "decoders again", seconds=60)
+    daemon.kill_alone()
+    wait_for_end(second)
+
+
+def score(model, *arguments):
+    return subprocess.Popen(
+        [sys.executable, "-m", "triage", "score", "--json", *map(str, arguments)],
+        env={**environment(), "TRIAGE_MODEL__PATH": str(model)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def test_without_a_daemon_too_a_killer_in_a_folder_leaves_the_others(random_model, tmp_path):
+    write_killers(tmp_path / "fatal", "FOLDER")
+    write(tmp_path, "FOLDER", range(86, 90))
+
+    with score(random_model, tmp_path) as command:
+        out, err = command.communicate(timeout=120)
+
+    assert command.returncode == 1
+    (study,) = json.loads(out)
+    assert [view["status"] for view in study["views"]] == ["scored"] * 4 + ["failed"] * 3
+    assert err.count("undecodable: the decoder ended while it read this view") >= 2
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("delay", [0, 10])  # seconds: the model is loaded, a view is decoded
+def test_ctrl_c_ends_the_scoring_of_files_and_every_process_of_it(random_model, tmp_path, delay):
+    trap = tmp_path / "image.png"
+    os.mkfifo(trap)
+
+    with score(random_model, trap, "--study-type", "hand") as command:
+        decoders = wait_until(lambda: decoders_of(command.pid), "a decoder")
+        time.sleep(delay)
+        os.killpg(command.pid, signal.SIGINT)
+        _, err = command.communicate(timeout=30)
+
+    assert command.returncode != 0
+    assert "Traceback" not in err
+    wait_for_end(decoders)
 
 
 def test_without_a_model_studies_are_listed_by_arrival_and_scored_when_one_comes(

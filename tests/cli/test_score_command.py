@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
+from pydicom.dataset import Dataset
 
 from tests.support import models
 from triage import cli
@@ -179,3 +180,43 @@ def test_without_a_model_it_says_what_to_do(score, tmp_path, monkeypatch):
 
     assert (code, document) == (1, None)
     assert "triage model import" in err
+
+
+def stored(path, number, pixels=None, **attributes):
+    header = StudyHeader(study_instance_uid="1.7", study_type=StudyType.HAND, side=Side.LEFT)
+    made = digital_radiograph(
+        pattern(number if pixels is None else pixels), header, sop_instance_uid=f"1.7.{number}"
+    )
+    for keyword, value in attributes.items():
+        setattr(made, keyword, value)
+    save(made, path / f"{number}.dcm")
+
+
+def test_the_files_of_one_exposure_count_as_the_daemon_counts_them(score, tmp_path):
+    source = Dataset()
+    source.ReferencedSOPInstanceUID = "1.7.4"
+    stored(tmp_path, 1)
+    stored(tmp_path, 2, pixels=1)
+    stored(tmp_path, 3, SourceImageSequence=[source])
+    stored(tmp_path, 4, PresentationIntentType="FOR PROCESSING")
+
+    _, (study,), _ = score(str(tmp_path))
+
+    first, copy, shown, raw = study["views"]
+    assert (raw["status"], raw["probability"]) == ("unscorable", None)
+    assert raw["reason"].startswith("presentation_twin: ")
+    assert copy["probability"] == pytest.approx(first["probability"], abs=1e-6)
+    assert copy["reason"].startswith("duplicate_exposure: ")
+    assert first["reason"] is shown["reason"] is None
+    mean = (first["probability"] + shown["probability"]) / 2
+    assert study["probability"] == pytest.approx(mean, abs=1e-6)
+
+
+def test_a_raw_image_alone_is_scored_and_marked(score, tmp_path):
+    stored(tmp_path, 1, PresentationIntentType="FOR PROCESSING")
+
+    code, (study,), _ = score(str(tmp_path))
+
+    assert (code, study["status"]) == (0, "scored")
+    assert study["reason"].startswith("low_trust: ")
+    assert study["views"][0]["reason"].startswith("low_trust: ")

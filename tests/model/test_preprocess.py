@@ -7,7 +7,7 @@ from PIL import Image
 from triage.core.reasons import Code
 from triage.errors import ViewUnreadable
 from triage.model.card import Preprocessing
-from triage.model.preprocess import prepare, read_picture
+from triage.model.preprocess import prepare, read_picture, scale
 
 
 @pytest.fixture
@@ -75,6 +75,31 @@ def test_scaling_down_averages_instead_of_picking_pixels():
     prepared = prepare(stripes, Preprocessing(size=32, mean=(0, 0, 0), std=(1, 1, 1)))
 
     np.testing.assert_allclose(prepared * 255, 100, atol=2)
+
+
+@pytest.mark.parametrize("shape", [(120, 80), (512, 512), (895, 400), (448, 3000)])
+def test_below_four_times_the_side_the_resize_is_pillows_alone(shape):
+    noise = np.random.default_rng(3).integers(0, 256, shape, dtype=np.uint8)
+
+    scaled = scale(noise, 224, "squeeze")
+
+    plain = Image.fromarray(noise).resize((224, 224), Image.Resampling.BILINEAR)
+    assert np.array_equal(scaled, np.asarray(plain))
+
+
+@pytest.mark.parametrize("shape", [(2500, 2000), (2503, 1999), (4280, 3520), (1000, 6000)])
+def test_a_large_image_is_scaled_within_a_few_grey_levels_of_pillows_resize(shape):
+    rows, columns = np.mgrid[0 : shape[0], 0 : shape[1]]
+    smooth = np.sin(rows / 90) * np.cos(columns / 70) * 90 + 128
+    noise = np.random.default_rng(4).normal(0, 8, shape)
+    image = (smooth + noise).clip(0, 255).astype(np.uint8)
+
+    scaled = scale(image, 224, "squeeze")
+
+    plain = Image.fromarray(image).resize((224, 224), Image.Resampling.BILINEAR)
+    difference = np.abs(scaled.astype(int) - np.asarray(plain))
+    assert difference.mean() < 0.5
+    assert difference.max() <= 4
 
 
 def test_the_layout_of_the_array_in_memory_makes_no_difference(grey):

@@ -1,16 +1,17 @@
 """Scoring a batch: what fails, fails alone, unless it is the network."""
 
-from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-import numpy as np
 import pytest
 
 from triage.core.reasons import Code
 from triage.core.studytype import StudyType
-from triage.errors import ScorerBroken, ViewUnreadable
-from triage.model.card import Card
-from triage.pipeline.views import Source, score_views
+from triage.errors import ScorerBroken
+from triage.model.card import Card, Preprocessing
+from triage.pipeline.views import Source, Views
+from triage.pipeline.wire import Kind, Unread
 
+SIDE = 32
 CARD = Card(
     name="told",
     version="1",
@@ -18,7 +19,10 @@ CARD = Card(
     licence="CC0",
     accepted=(StudyType.HAND,),
     thresholds={StudyType.HAND: 0.25},
+    preprocessing=Preprocessing(size=SIDE, resize="pad", mean=(0, 0, 0), std=(1, 1, 1)),
 )
+BROKEN = Unread(code=Code.UNDECODABLE, sentence="it is broken")
+TOO_LARGE = Unread(code=Code.TOO_LARGE, sentence="it is huge", final=True)
 
 
 class ToldScorer:
@@ -30,13 +34,10 @@ class ToldScorer:
     def __init__(self, error=None, *, works=True):
         self._error, self._works = error, works
 
-    def prepare(self, grey):
-        return grey
-
     def score(self, prepared):
         if self._error:
             raise self._error
-        return [float(image.mean()) / 255 for image in prepared]
+        return [float(image.mean()) for image in prepared]
 
     def works(self):
         return self._works
@@ -45,53 +46,107 @@ class ToldScorer:
         return CARD.threshold_for(study_type)
 
 
-def grey(value):
-    return Source(study_type=StudyType.HAND, read=lambda: np.full((2, 2), value, np.uint8))
+class ToldDecoders:
+    """Decodes no file: its name says the shade of grey, unless it was told what is wrong.
+
+    What it holds back it never gives.
+    """
+
+    def __init__(self, *held_back, **wrong):
+        self._held_back, self._wrong = held_back, wrong
+        self._waiting = []
+        self.asked = []
+
+    def put(self, task, request):
+        self.asked.append(request)
+        if request.path not in self._held_back:
+            picture = self._wrong.get(request.path) or bytes([int(request.path)]) * request.side**2
+            self._waiting.append((task, picture))
+
+    def collect(self, _seconds, _wake=None):
+        return [self._waiting.pop()] if self._waiting else []
 
 
-def unreadable():
-    raise ViewUnreadable(Code.UNDECODABLE, "it is broken")
+def score(scorer, sources, decoders):
+    """Return the verdicts in the order of the sources."""
+    views = Views(scorer, decoders)
+    for number, source in enumerate(sources):
+        views.put(number, source)
+    verdicts = dict(views.take(1))
+    assert not views
+    return [verdicts[number] for number in range(len(sources))]
 
 
-@pytest.fixture
-def score():
-    with ThreadPoolExecutor(2) as decoders:
-        yield lambda scorer, *sources: score_views(scorer, sources, decoders)
+def hand(name, **place):
+    return Source(study_type=StudyType.HAND, path=Path(str(name)), **place)
 
 
-def test_each_view_has_its_probability_threshold_and_model(score):
-    first, second = score(ToldScorer(), grey(0), grey(255))
+def test_each_view_has_its_probability_threshold_and_model():
+    first, second = score(ToldScorer(), [hand(0), hand(255)], ToldDecoders())
 
     assert (first.probability, second.probability) == (0.0, 1.0)
     assert (first.threshold, first.model) == (0.25, "told 1")
 
 
-def test_a_view_that_cannot_be_read_leaves_the_others_theirs(score):
-    broken = Source(study_type=StudyType.HAND, read=unreadable)
+def test_the_decoders_are_asked_for_what_the_card_says():
+    decoders = ToldDecoders()
 
-    verdicts = score(ToldScorer(), grey(255), broken, grey(0))
+    score(ToldScorer(), [hand(0), hand(1, frame=3), hand(2, kind=Kind.PICTURE)], decoders)
 
-    assert [verdict.probability for verdict in verdicts] == [1.0, None, 0.0]
-    assert verdicts[1].reason == "undecodable: it is broken"
-    assert not verdicts[1].final
+    assert [(r.path, r.frame, r.kind) for r in decoders.asked] == [
+        ("0", 1, "dicom"),
+        ("1", 3, "dicom"),
+        ("2", 1, "picture"),
+    ]
+    assert {(request.side, request.resize) for request in decoders.asked} == {(SIDE, "pad")}
 
 
-def test_a_part_that_the_model_does_not_accept_is_final(score):
-    wrist = Source(study_type=StudyType.WRIST, read=lambda: np.zeros((2, 2), np.uint8))
+def test_views_that_cannot_be_read_leave_the_others_theirs():
+    verdicts = score(
+        ToldScorer(),
+        [hand(255), hand("broken"), hand(0), hand("huge")],
+        ToldDecoders(broken=BROKEN, huge=TOO_LARGE),
+    )
 
-    (verdict,) = score(ToldScorer(), wrist)
+    assert [verdict.probability for verdict in verdicts] == [1.0, None, 0.0, None]
+    assert (verdicts[1].reason, verdicts[1].final) == ("undecodable: it is broken", False)
+    assert (verdicts[3].reason, verdicts[3].final) == ("too_large: it is huge", True)
+
+
+def test_a_view_that_takes_long_keeps_no_other_waiting():
+    views = Views(ToldScorer(), ToldDecoders("slow"))
+    for name in ("255", "slow", "0"):
+        views.put(name, hand(name))
+
+    through = dict(views.take(1))
+
+    assert {name: verdict.probability for name, verdict in through.items()} == {
+        "255": 1.0,
+        "0": 0.0,
+    }
+    assert len(views) == 1
+    assert views.take(0) == []
+
+
+def test_a_part_that_the_model_does_not_accept_is_final_and_never_read():
+    decoders = ToldDecoders()
+
+    (verdict,) = score(ToldScorer(), [Source(study_type=StudyType.WRIST, path=Path("0"))], decoders)
 
     assert verdict.final
     assert verdict.reason.startswith("not_accepted_by_model: ")
+    assert decoders.asked == []
 
 
-def test_a_network_that_fails_on_these_views_is_tried_again(score):
-    (verdict,) = score(ToldScorer(RuntimeError("no")), grey(1))
+def test_a_network_that_fails_on_these_views_is_tried_again():
+    (verdict,) = score(ToldScorer(RuntimeError("no")), [hand(1)], ToldDecoders())
 
     assert (verdict.probability, verdict.final) == (None, False)
     assert verdict.reason.startswith("scoring_failed: ")
 
 
-def test_a_network_that_fails_on_everything_blames_no_view(score):
+def test_a_network_that_fails_on_everything_blames_no_view():
+    lost = ToldScorer(RuntimeError("lost device"), works=False)
+
     with pytest.raises(ScorerBroken, match="lost device"):
-        score(ToldScorer(RuntimeError("lost device"), works=False), grey(1))
+        score(lost, [hand(1)], ToldDecoders())

@@ -8,6 +8,8 @@ import typer
 from triage.cli.output import JsonOption, print_json, print_table, settings_of
 from triage.core.studytype import StudyType
 from triage.errors import TriageError
+from triage.pipeline.gather import gather
+from triage.pipeline.judge import rules_of
 
 
 def score(
@@ -24,17 +26,17 @@ def score(
     json: JsonOption = False,
 ) -> None:
     """Score files and print a study each, in the order given; no daemon, no database."""
-    from triage.model.scorer import open_scorer
     from triage.pipeline import offline
 
     settings = settings_of(context)
-    gathered = offline.gather(
-        paths, study_type=study_type, score_unknown_part=settings.study.unknown_part == "score"
-    )
+    gathered = gather(paths, study_type=study_type, rules=rules_of(settings.study))
     wanted = settings.model
     if model is not None:
         wanted = wanted.model_copy(update={"path": str(model)})
-    offline.score_studies(open_scorer(wanted), gathered.studies)
+    with offline.decoders_for(gathered.studies) as decoders:  # they start beside torch
+        from triage.model.scorer import open_scorer
+
+        offline.score_studies(open_scorer(wanted), gathered.studies, decoders)
     documents = [_document(study) for study in gathered.studies]
     if json:
         print_json(documents)
@@ -63,7 +65,7 @@ def _document(study: Any) -> dict[str, Any]:
                 "group": view.group,
                 "probability": view.verdict.probability,
                 "status": view.status,
-                "reason": view.verdict.reason,
+                "reason": view.reason,
             }
             for view in study.views
         ],

@@ -1,10 +1,9 @@
 """The scoring process: views out of the queue, probabilities into it.
 
-It is a process of its own because decoding and the network keep a core busy,
-and because a damaged image may take the process down that decodes it; the
-receiver must feel neither. It talks with its parent over a socket: a byte from
-the parent says that there may be work, a line to the parent says how it is
-(`ScorerState`), and the end of the connection means that the parent is gone.
+It is a process of its own because the network keeps the cores busy and takes
+much memory; the receiver must feel neither. Decoding happens in processes of
+its own again (`triage.pipeline.decoders`). It talks with its parent over a
+socket (`triage.pipeline.channel`).
 """
 
 import contextlib
@@ -12,31 +11,30 @@ import dataclasses
 import json
 import math
 import os
-import select
 import signal
 import socket
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from triage import logs
 from triage.core.reasons import Code, reason
-from triage.dicom.pixels import read_view
 from triage.errors import DatabaseUnavailable, ScorerBroken, TriageError
 from triage.model.cores import usable_cores
-from triage.pipeline.views import Source, score_views
+from triage.pipeline.channel import Channel, Orphaned
+from triage.pipeline.decoders import Decoders
+from triage.pipeline.views import Source, Views
 from triage.settings import Settings
 from triage.store.database import Database
 from triage.store.scoring import (
     HOLD,
     Blame,
     Result,
+    Work,
     explain_pending,
     free_views_of_dead,
     hold_views,
@@ -53,7 +51,10 @@ log = logs.get(__name__)
 POLL = 1.0  # seconds between looks at the queue when nobody wakes us; another daemon may feed it
 RETRY_LOADING = 60.0  # seconds until a model that could not be loaded is tried again
 MODEL_POLL = 5.0  # seconds between looks for a model while there is none
-BATCH = 16  # views that are taken at once: two of the network's batches
+BATCH = 16  # views that are held at once: two of the network's batches
+FINISH = 5.0  # seconds to end what is on its way when the parent is gone; it waits for 10
+# One that hangs over a view must not keep all others waiting.
+MIN_DECODERS = 2
 
 
 BROKEN = os.EX_TEMPFAIL  # exit status: the network no longer works, whatever the view
@@ -67,39 +68,6 @@ class ScorerState(StrEnum):
     NO_MODEL = "no model"
     RESTARTING = "restarting"
     OFF = "off"  # this daemon has not the role
-
-
-class Orphaned(Exception):
-    """The parent is gone."""
-
-
-class Channel:
-    """The scorer's end of the connection to its parent."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        connection.setblocking(False)
-
-    def tell(self, state: ScorerState) -> None:
-        """Report the state; said at every turn, it is the heartbeat too."""
-        try:
-            self._connection.send(f"{state}\n".encode())
-        except BlockingIOError:  # the parent is busy and has our word in its buffer
-            return
-        except OSError as error:
-            raise Orphaned from error
-
-    def wait(self, seconds: float) -> None:
-        """Sleep until the parent wakes us or *seconds* are over. Raises Orphaned."""
-        readable, _, _ = select.select([self._connection], [], [], seconds)
-        if not readable:
-            return
-        try:
-            alive = self._connection.recv(65536)
-        except OSError as error:
-            raise Orphaned from error
-        if not alive:
-            raise Orphaned
 
 
 def holder(pid: int) -> str:
@@ -131,7 +99,7 @@ class ScoringProcess:
         self._spool = Spool(settings.spool.directory, settings.spool.min_free)
         self._name = holder(os.getpid())
         self._busy = False
-        self._decoders = ThreadPoolExecutor(usable_cores(), thread_name_prefix="decode")
+        self._decoders = Decoders(max(MIN_DECODERS, min(usable_cores(), BATCH)), beat=self._beat)
         threading.Thread(target=self._keep_holds, name="holds", daemon=True).start()
 
     def run(self) -> None:
@@ -145,36 +113,36 @@ class ScoringProcess:
             precision=scorer.precision,
             threads=scorer.threads,
         )
-        while True:
-            self._channel.tell(ScorerState.READY)
-            try:
-                busy = self._turn(scorer)
-            except DatabaseUnavailable as error:
-                log.warning("database_unavailable", reason=str(error))
-                busy = False
-            self._channel.wait(0 if busy else POLL)
+        views: Views[Work] = Views(scorer, self._decoders)
+        try:
+            while True:
+                self._channel.tell(ScorerState.READY)
+                try:
+                    busy = self._turn(views)
+                except DatabaseUnavailable as error:
+                    log.warning("database_unavailable", reason=str(error))
+                    busy = False
+                self._channel.wait(0 if busy else POLL)
+        except Orphaned:
+            self._finish(views)
+            raise
 
-    def _turn(self, scorer: "Scorer") -> bool:
-        """Score one batch; say whether there was any."""
-        work = hold_views(self._database, self._name, BATCH, datetime.now(UTC))
-        if not work:
+    def _turn(self, views: Views[Work]) -> bool:
+        """Take views in, wait for some to be through, save them; say whether there were any."""
+        room = BATCH - len(views)
+        if room and self._decoders.ready():  # else the log says why; the views wait
+            for work in hold_views(self._database, self._name, room, datetime.now(UTC)):
+                path = self._spool.path(work.digest)
+                views.put(work, Source(study_type=work.study_type, path=path, frame=work.frame))
+        self._busy = bool(views)
+        if not views:
             return False
-        self._busy = True
         started = time.perf_counter()
-        sources = [
-            Source(
-                study_type=item.study_type,
-                read=partial(read_view, self._spool.path(item.digest), item.frame),
-            )
-            for item in work
-        ]
-        verdicts = score_views(scorer, sources, self._decoders)
-        results = [
-            Result(work=item, **dataclasses.asdict(verdict))
-            for item, verdict in zip(work, verdicts, strict=True)
-        ]
+        results = _through(views, self._channel.fileno())
+        if not results:
+            return True
         self._save(results)
-        self._busy = False
+        self._busy = bool(views)
         log.info(
             "views_scored",
             scored=sum(result.probability is not None for result in results),
@@ -183,10 +151,21 @@ class ScoringProcess:
                 for r in results
                 if r.probability is None
             ],
-            studies=sorted({item.study_instance_uid for item in work}),
+            studies=sorted({result.work.study_instance_uid for result in results}),
             seconds=round(time.perf_counter() - started, 4),
         )
         return True
+
+    def _finish(self, views: Views[Work]) -> None:
+        """Save what is on its way, so that nobody has to begin it again; not for long."""
+        until = time.monotonic() + FINISH
+        while views and time.monotonic() < until:
+            self._save(_through(views))
+
+    def _beat(self) -> None:
+        """Say that we live while decoders work; that the parent is gone is noticed elsewhere."""
+        with contextlib.suppress(Orphaned):
+            self._channel.tell(ScorerState.READY)
 
     def _keep_holds(self) -> None:
         """Renew what this process holds for as long as it lives, beside the batch in hand."""
@@ -227,7 +206,7 @@ class ScoringProcess:
                 seen, again = present, math.inf
                 self._channel.tell(ScorerState.LOADING)
                 try:
-                    return _open(self._settings)
+                    return self._open()
                 except Exception as error:
                     unexpected = not isinstance(error, TriageError)
                     again = time.monotonic() + RETRY_LOADING if unexpected else math.inf
@@ -238,6 +217,15 @@ class ScoringProcess:
             self._channel.tell(ScorerState.NO_MODEL)
             self._explain(reason(Code.NO_MODEL, told))
             self._channel.wait(MODEL_POLL)
+
+    def _open(self) -> "Scorer":
+        from triage.model.card import chosen_path, read_card
+
+        read_card(chosen_path(self._settings.model))
+        self._decoders.tend()  # they start beside torch, which takes longer
+        from triage.model.scorer import open_scorer
+
+        return open_scorer(self._settings.model)
 
     def _explain(self, why: str) -> None:
         try:
@@ -253,21 +241,18 @@ class ScoringProcess:
             log.warning("database_unavailable", reason=str(error))
 
 
+def _through(views: Views[Work], wake: int | None = None) -> list[Result]:
+    return [
+        Result(work=work, **dataclasses.asdict(verdict)) for work, verdict in views.take(POLL, wake)
+    ]
+
+
 def _fingerprint(path: str) -> object:
     try:
         status = Path(path).stat()
     except OSError:
         return "absent"
     return status.st_mtime_ns, status.st_size, status.st_ino
-
-
-def _open(settings: Settings) -> "Scorer":
-    from triage.model.card import chosen_path, read_card
-
-    read_card(chosen_path(settings.model))
-    from triage.model.scorer import open_scorer
-
-    return open_scorer(settings.model)
 
 
 def main() -> None:

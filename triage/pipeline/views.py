@@ -1,24 +1,29 @@
 """From stored pixels to probabilities, the same way in the daemon and without one."""
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import math
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+import numpy as np
 
 from triage import logs
 from triage.core.reasons import Code, reason
 from triage.core.studytype import StudyType
-from triage.errors import ModelUnusable, ScorerBroken, ViewUnreadable
+from triage.errors import ModelUnusable, ScorerBroken
+from triage.model.preprocess import Prepared, normalise
+from triage.pipeline.wire import Kind, Request, Unread
 
 if TYPE_CHECKING:  # torch takes seconds to import; a process without a model never pays them
-    from triage.dicom.grey import Grey
-    from triage.model.preprocess import Prepared
     from triage.model.scorer import Scorer
 
 log = logs.get(__name__)
 
-# Trying these again would change nothing.
-_FINAL = (Code.TOO_LARGE, Code.NOT_AN_IMAGE, Code.NOT_ACCEPTED_BY_MODEL)
+T = TypeVar("T")
+
+PATIENCE = 0.2  # seconds that a decoded view waits for others, to pass the network with them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +31,19 @@ class Source:
     """Where one view comes from."""
 
     study_type: StudyType | None
-    read: "Callable[[], Grey]"  # (H, W) uint8; raises ViewUnreadable
+    path: Path
+    frame: int = 1
+    kind: Kind = Kind.DICOM
+
+
+class Decodes(Protocol):
+    """What turns files into pictures; `triage.pipeline.decoders.Decoders` does."""
+
+    def put(self, task: int, request: Request) -> None:
+        """Have a view decoded."""
+
+    def collect(self, seconds: float, wake: int | None = None) -> list[tuple[int, bytes | Unread]]:
+        """Return the pictures, (side, side) uint8, or why there are none; by their numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,51 +57,90 @@ class Verdict:
     final: bool = False  # trying again would change nothing
 
 
-def score_views(
-    scorer: "Scorer", sources: Sequence[Source], decoders: ThreadPoolExecutor
-) -> list[Verdict]:
-    """Decode, prepare and score the views; one that fails takes no other with it.
+class Views(Generic[T]):
+    """Views on their way through decoder and network; *T* is what the caller knows one by.
 
-    Raises ScorerBroken when it is the network that fails, whatever the view.
+    They leave as they are decoded: one that takes long keeps no other waiting,
+    and one that fails takes no other with it.
     """
 
-    def prepare(source: Source) -> "Prepared | Verdict":
-        try:
-            _check_accepted(scorer, source.study_type)
-            return scorer.prepare(source.read())
-        except ViewUnreadable as error:
-            return Verdict(reason=reason(error.code, str(error)), final=error.code in _FINAL)
+    def __init__(self, scorer: "Scorer", decoders: Decodes) -> None:
+        self._scorer = scorer
+        self._decoders = decoders
+        self._numbers = count()
+        self._decoding: dict[int, tuple[T, Source]] = {}
+        self._judged: list[tuple[T, Verdict]] = []
 
-    verdicts = list(decoders.map(prepare, sources))
-    images = {i: image for i, image in enumerate(verdicts) if not isinstance(image, Verdict)}
-    scored = _score(scorer, sources, images) if images else {}
-    return [v if isinstance(v, Verdict) else scored[i] for i, v in enumerate(verdicts)]
+    def __len__(self) -> int:
+        """Return how many are on their way."""
+        return len(self._decoding) + len(self._judged)
 
-
-def _check_accepted(scorer: "Scorer", study_type: StudyType | None) -> None:
-    if study_type is not None and study_type not in scorer.card.accepted:
-        sentence = f"the model {scorer.card.identity} does not accept {study_type} studies"
-        raise ViewUnreadable(Code.NOT_ACCEPTED_BY_MODEL, sentence)
-
-
-def _score(
-    scorer: "Scorer", sources: Sequence[Source], images: "dict[int, Prepared]"
-) -> dict[int, Verdict]:
-    try:
-        probabilities = scorer.score(list(images.values()))
-    except (ModelUnusable, RuntimeError) as error:  # torch: out of memory, a lost device
-        if not scorer.works():
-            raise ScorerBroken(
-                f"the network on {scorer.device} has stopped working: {error}"
-            ) from error
-        log.error("scoring_failed", reason=str(error), views=len(images))
-        why = reason(Code.SCORING_FAILED, "the network failed on this view; see the log")
-        return dict.fromkeys(images, Verdict(reason=why))
-    return {
-        index: Verdict(
-            probability=probability,
-            threshold=scorer.threshold(sources[index].study_type),
-            model=scorer.card.identity,
+    def put(self, item: T, source: Source) -> None:
+        """Send a view on its way."""
+        card = self._scorer.card
+        if source.study_type is not None and source.study_type not in card.accepted:
+            sentence = f"the model {card.identity} does not accept {source.study_type} studies"
+            why = reason(Code.NOT_ACCEPTED_BY_MODEL, sentence)
+            self._judged.append((item, Verdict(reason=why, final=True)))
+            return
+        number = next(self._numbers)
+        self._decoding[number] = item, source
+        request = Request(
+            path=str(source.path),
+            frame=source.frame,
+            kind=source.kind,
+            side=card.preprocessing.size,
+            resize=card.preprocessing.resize,
         )
-        for index, probability in zip(images, probabilities, strict=True)
-    }
+        self._decoders.put(number, request)
+
+    def take(self, seconds: float, wake: int | None = None) -> list[tuple[T, Verdict]]:
+        """Return views that are through, after *seconds* or so even if there are none.
+
+        Also when the file descriptor *wake* can be read. Raises ScorerBroken when
+        it is the network that fails, whatever the view.
+        """
+        judged, self._judged = self._judged, []
+        images: list[tuple[T, Source, Prepared]] = []
+        until = math.inf
+        while self._decoding and time.monotonic() < until:
+            outcomes = self._decoders.collect(PATIENCE if images else seconds, wake)
+            for number, outcome in outcomes:
+                item, source = self._decoding.pop(number)
+                if isinstance(outcome, Unread):
+                    judged.append((item, Verdict(reason=outcome.reason, final=outcome.final)))
+                else:
+                    images.append((item, source, self._prepared(outcome)))
+            if not outcomes:
+                break
+            until = min(until, time.monotonic() + PATIENCE)
+        return judged + self._score(images) if images else judged
+
+    def _prepared(self, picture: bytes) -> Prepared:
+        preprocessing = self._scorer.card.preprocessing
+        scaled = np.frombuffer(picture, np.uint8).reshape(preprocessing.size, preprocessing.size)
+        return normalise(scaled, preprocessing)
+
+    def _score(self, images: list[tuple[T, Source, Prepared]]) -> list[tuple[T, Verdict]]:
+        scorer = self._scorer
+        try:
+            probabilities = scorer.score([image for _, _, image in images])
+        except (ModelUnusable, RuntimeError) as error:  # torch: out of memory, a lost device
+            if not scorer.works():
+                raise ScorerBroken(
+                    f"the network on {scorer.device} has stopped working: {error}"
+                ) from error
+            log.error("scoring_failed", reason=str(error), views=len(images))
+            why = reason(Code.SCORING_FAILED, "the network failed on this view; see the log")
+            return [(item, Verdict(reason=why)) for item, _, _ in images]
+        return [
+            (
+                item,
+                Verdict(
+                    probability=probability,
+                    threshold=scorer.threshold(source.study_type),
+                    model=scorer.card.identity,
+                ),
+            )
+            for (item, source, _), probability in zip(images, probabilities, strict=True)
+        ]
