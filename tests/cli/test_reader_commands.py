@@ -179,6 +179,11 @@ def test_show_finds_a_study_by_uid_and_by_accession_number(site, triage):
         "reason": None,
         "probability": 0.75,
         "group": "hand",
+        "study_type": "hand",
+        "part_from": None,
+        "side": None,
+        "side_from": None,
+        "exposed_field": None,
     }
     assert [line["kind"] for line in by_uid["history"]] == ["received", "scored"]
 

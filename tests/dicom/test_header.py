@@ -212,9 +212,7 @@ def test_an_image_composed_of_several_has_no_source():
 
 
 def test_a_raw_images_sop_class_says_that_it_is_raw():
-    dataset = radiograph(
-        SOPClassUID="1.2.840.10008.5.1.4.1.1.1.1.1", PresentationIntentType=None
-    )
+    dataset = radiograph(SOPClassUID="1.2.840.10008.5.1.4.1.1.1.1.1", PresentationIntentType=None)
 
     header = read_header(encode(dataset), transfer_syntax_uid=ExplicitVRLittleEndian)
 

@@ -1,29 +1,32 @@
 """The grey image of a view: equal to the picture it came from, and to what DCMTK shows."""
 
 import subprocess
+import tracemalloc
+import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from pydicom import Dataset, dcmread
+from pydicom import dcmread
 from pydicom.data import get_testdata_file
-from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGLSLossless,
     RLELossless,
-    generate_uid,
 )
 
+from tests.support import stored
 from triage.core.reasons import Code
-from triage.dicom import grey, imagepixel
+from triage.dicom import grey, imagepixel, luts
 from triage.dicom.grey import Function, Rendering, Rescale, Table, Window
 from triage.dicom.pixels import read_view
 from triage.errors import ViewUnreadable
@@ -34,31 +37,8 @@ def write_object(tmp_path):
     """Write stored values, (H, W) or (H, W, 3), as a DICOM file; attributes set or, if None, drop."""
 
     def write(array, bits=None, *, syntax=None, name="view.dcm", **attributes):
-        ds = Dataset()
-        ds.file_meta = FileMetaDataset()
-        ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.1"
-        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-        ds.Rows, ds.Columns = array.shape[:2]
-        ds.SamplesPerPixel = 1 if array.ndim == 2 else 3
-        ds.PhotometricInterpretation = "MONOCHROME2" if array.ndim == 2 else "RGB"
-        if array.ndim == 3:
-            ds.PlanarConfiguration = 0
-        ds.BitsAllocated = array.dtype.itemsize * 8
-        ds.BitsStored = bits or ds.BitsAllocated
-        ds.HighBit = ds.BitsStored - 1
-        ds.PixelRepresentation = int(array.dtype.kind == "i")
-        ds.PixelData = array.tobytes()
-        if syntax:
-            ds.compress(syntax)
-        for keyword, value in attributes.items():
-            if value is None:
-                delattr(ds, keyword)
-            else:
-                setattr(ds, keyword, value)
-        path = tmp_path / name
-        ds.save_as(path, enforce_file_format=True)
-        return path
+        ds = stored.image(array, bits, syntax=syntax, **attributes)
+        return stored.write(ds, tmp_path / name)
 
     return write
 
@@ -76,13 +56,6 @@ def radiograph():
     """A small 12-bit image, (40, 50) uint16."""
     values = np.random.default_rng(2).normal(1800, 500, (40, 50)).clip(0, 4095)
     return values.round().astype(np.uint16)
-
-
-def lut_item(first, entries, bits):
-    item = Dataset()
-    item.LUTDescriptor = [len(entries) % 65536, first, bits]
-    item.LUTData = np.asarray(entries, "<u2").tobytes()
-    return [item]
 
 
 def refusal(path, frame=1):
@@ -114,6 +87,31 @@ def test_an_identity_rescale_is_no_modality_lut(picture, write_object):
     path = write_object(picture, RescaleSlope=1, RescaleIntercept=0, RescaleType="US")
 
     assert np.array_equal(read_view(path), picture)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"RescaleSlope": 2, "RescaleIntercept": 0},
+        {"RescaleSlope": 1, "RescaleIntercept": -1024},
+        {"ModalityLUTSequence": stored.lut(0, np.arange(256), 8)},
+    ],
+    ids=["slope", "intercept", "LUT"],
+)
+def test_8_bits_with_a_modality_lut_are_not_windowed_yet(header, write_object):
+    dull = np.random.default_rng(4).integers(60, 120, (32, 40), dtype=np.uint8)
+
+    view = read_view(write_object(dull, **header))
+
+    assert (view.min(), view.max()) == (0, 255)
+
+
+def test_signed_8_bits_are_not_windowed_yet(write_object):
+    dull = np.random.default_rng(4).integers(-20, 40, (32, 40), dtype=np.int8)
+
+    view = read_view(write_object(dull))
+
+    assert (view.min(), view.max()) == (0, 255)
 
 
 @pytest.mark.parametrize("shape", [None, "IDENTITY", "INVERSE"])
@@ -171,6 +169,88 @@ def test_a_palette_becomes_grey(picture, write_object):
 
     # 16-bit colours are luma of their upper 8 bits.
     assert np.array_equal(read_view(path), picture)
+
+
+def palette_of(levels, bits, order="<", *, packed=False):
+    """Return the attributes of a grey palette, its entries in words or, packed, two to a word."""
+    data = levels.astype("u1" if packed else f"{order}u2")
+    if packed and order == ">":
+        data = data.reshape(-1, 2)[:, ::-1]
+    palette = {}
+    for colour in ("Red", "Green", "Blue"):
+        palette[f"{colour}PaletteColorLookupTableDescriptor"] = [levels.size % 65536, 0, bits]
+        palette[f"{colour}PaletteColorLookupTableData"] = data.tobytes()
+    return palette
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("order", "<>")
+def test_a_palette_of_either_byte_order_becomes_grey(order, bits, packed, picture, write_object):
+    levels = np.arange(255, -1, -1) * (257 if bits == 16 and not packed else 1)
+    path = write_object(
+        255 - picture,
+        syntax=ExplicitVRBigEndian if order == ">" else None,
+        PhotometricInterpretation="PALETTE COLOR",
+        **palette_of(levels, 8 if packed else bits, order, packed=packed),
+    )
+
+    assert np.array_equal(read_view(path), picture)
+
+
+def test_values_beyond_a_palette_take_its_ends(write_object):
+    stored_values = np.array([[0, 9, 10, 11], [12, 13, 14, 200]], np.uint16)
+    palette = palette_of(np.array([40, 41, 42, 43]), 8)
+    for colour in ("Red", "Green", "Blue"):
+        palette[f"{colour}PaletteColorLookupTableDescriptor"] = [4, 10, 8]
+
+    path = write_object(stored_values, PhotometricInterpretation="PALETTE COLOR", **palette)
+
+    assert read_view(path).tolist() == [[40, 40, 40, 41], [42, 43, 43, 43]]
+
+
+# Discrete 0 1; linear 128 entries up to 129; twice what the first two segments say.
+SEGMENTS = [0, 2, 0, 1, 1, 128, 129, 2, 2, 0, 0]
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_a_segmented_palette_becomes_grey(order, write_object):
+    words = np.array(SEGMENTS, f"{order}u2").tobytes()
+    palette = {}
+    for colour in ("Red", "Green", "Blue"):
+        palette[f"{colour}PaletteColorLookupTableDescriptor"] = [260, 0, 16]
+        palette[f"Segmented{colour}PaletteColorLookupTableData"] = words
+    path = write_object(
+        np.arange(260, dtype="u2").reshape(10, 26),
+        syntax=ExplicitVRBigEndian if order == ">" else None,
+        PhotometricInterpretation="PALETTE COLOR",
+        **palette,
+    )
+
+    levels = luts.expand(SEGMENTS, 260)
+
+    assert levels.tolist() == [*range(130), *range(130)]
+    assert np.array_equal(read_view(path).ravel(), np.rint(levels / 257).astype(np.uint8))
+
+
+def test_a_segmented_palette_of_8_bits_points_by_bytes():
+    assert luts.expand([0, 2, 5, 9, 2, 1, 0, 0, 0, 0], 4, one_byte=True).tolist() == [5, 9, 5, 9]
+
+
+@pytest.mark.parametrize(
+    "segments",
+    [[1, 5, 9], [3, 1, 1], [2, 1, 0, 0], [0, 1, 7, 2, 9, 0, 0], [0, 0, 0], [0, 1, 7, 2, 1, 6, 0]],
+)
+def test_segments_that_make_no_sense_are_undecodable(segments):
+    with pytest.raises(ViewUnreadable) as caught:
+        luts.expand(segments, 1000)
+    assert caught.value.code == Code.UNDECODABLE
+
+
+def test_a_segmented_palette_does_not_grow_beyond_its_size():
+    bomb = [0, 1, 7, 1, 65535, 9, *[2, 2, 0, 0] * 10_000]
+
+    assert luts.expand(bomb, 65536).size == 65536
 
 
 @pytest.mark.parametrize(
@@ -288,12 +368,21 @@ def test_a_voi_lut_goes_before_the_window(radiograph, write_object):
     path = write_object(
         radiograph,
         12,
-        VOILUTSequence=lut_item(0, entries, 8),
+        VOILUTSequence=stored.lut(0, entries, 8),
         WindowCenter=2000,
         WindowWidth=10,
     )
 
     assert np.array_equal(read_view(path), entries[radiograph])
+
+
+def test_the_first_of_several_voi_luts_counts(radiograph, write_object):
+    entries = np.arange(4096) // 16
+    items = stored.lut(0, entries[::-1], 8) + stored.lut(0, entries, 8)
+
+    view = read_view(write_object(radiograph, 12, VOILUTSequence=items))
+
+    assert np.array_equal(view, entries[::-1][radiograph])
 
 
 def test_values_outside_a_look_up_table_take_its_ends():
@@ -306,7 +395,7 @@ def test_a_modality_lut_feeds_the_window(radiograph, write_object):
     path = write_object(
         radiograph,
         12,
-        ModalityLUTSequence=lut_item(0, np.arange(4096)[::-1], 12),
+        ModalityLUTSequence=stored.lut(0, np.arange(4096)[::-1], 12),
         WindowCenter=2048,
         WindowWidth=4096,
     )
@@ -360,6 +449,47 @@ def test_a_padding_range_is_left_out_of_the_percentiles(radiograph, write_object
     path = write_object(padded, 12, name="p.dcm", PixelPaddingValue=0, PixelPaddingRangeLimit=99)
 
     assert np.array_equal(read_view(path)[:40], read_view(write_object(radiograph, 12)))
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("windowed", [False, True])
+def test_padding_up_to_the_border_is_black(windowed, photometric, radiograph, write_object):
+    padded = radiograph.clip(100, 4000)
+    padded[:5] = padded[:, -7:] = 4095
+    padded[20, 20] = 4095  # a value of the image that is padding's by chance
+    window = {"WindowCenter": 2000, "WindowWidth": 1500} if windowed else {}
+    path = write_object(
+        padded, 12, PhotometricInterpretation=photometric, PixelPaddingValue=4095, **window
+    )
+
+    view = read_view(path)
+
+    whole = read_view(write_object(padded, 12, PhotometricInterpretation=photometric, **window))
+    assert not view[:5].any()
+    assert not view[:, -7:].any()
+    assert view[20, 20] == (0 if photometric == "MONOCHROME1" else 255)
+    if windowed:
+        assert np.array_equal(view[5:, :-7], whole[5:, :-7])
+
+
+def test_a_padding_range_counts_from_either_end(radiograph, write_object):
+    padded = radiograph.clip(100, 4000)
+    padded[:5] = np.arange(50)
+    ends = [{"PixelPaddingValue": a, "PixelPaddingRangeLimit": b} for a, b in ((0, 49), (49, 0))]
+
+    views = [read_view(write_object(padded, 12, **end)) for end in ends]
+
+    assert np.array_equal(*views)
+    assert not views[0][:5].any()
+    assert np.array_equal(
+        views[0][5:], read_view(write_object(np.ascontiguousarray(padded[5:]), 12))
+    )
+
+
+def test_padding_does_not_black_out_all_of_an_image(radiograph, write_object):
+    path = write_object(radiograph, 12, PixelPaddingValue=0, PixelPaddingRangeLimit=4095)
+
+    assert np.array_equal(read_view(path), read_view(write_object(radiograph, 12)))
 
 
 @pytest.mark.parametrize("value", [0, 1000, 4095])
@@ -569,10 +699,52 @@ def test_flipped_bytes_give_a_view_or_a_reason(syntax, seed, picture, write_obje
 
 
 def test_a_short_look_up_table_is_undecodable(radiograph, write_object):
-    item = lut_item(0, range(100), 8)
+    item = stored.lut(0, range(100), 8)
     item[0].LUTDescriptor = [4096, 0, 8]
 
     assert refusal(write_object(radiograph, 12, VOILUTSequence=item)) == Code.UNDECODABLE
+
+
+def test_what_is_not_supported_is_named(picture, write_object):
+    partial = write_object(
+        np.repeat(picture[..., None], 3, axis=2), PhotometricInterpretation="YBR_PARTIAL_422"
+    )
+    with pytest.raises(ViewUnreadable, match="YBR_PARTIAL_422 is retired and not supported"):
+        read_view(partial)
+
+    floats = write_object(picture, PixelData=None, FloatPixelData=bytes(4 * picture.size))
+    with pytest.raises(ViewUnreadable, match="floating-point"):
+        read_view(floats)
+
+
+def test_a_damaged_length_reserves_no_memory(picture, write_object):
+    path = write_object(picture, PatientComments="x" * 300)
+    raw = bytearray(path.read_bytes())
+    at = raw.index(b"\x10\x00\x00\x40LT") + 4
+    raw[at : at + 8] = b"UN\0\0\xfe\xff\xff\xff"
+    path.write_bytes(raw)
+
+    tracemalloc.start()
+    code = refusal(path)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert code == Code.NOT_AN_IMAGE
+    assert most < 10 << 20
+
+
+def test_views_are_read_in_several_threads_though_warnings_are_errors(picture, write_object):
+    path = write_object(picture, SpecificCharacterSet="ISO_IR 100")
+    path.write_bytes(path.read_bytes().replace(b"ISO_IR 100", b"ISO_IR 999"))
+    with pytest.warns(UserWarning, match="Unknown encoding"):
+        dcmread(path)
+
+    with ThreadPoolExecutor(8) as pool:
+        views = list(pool.map(read_view, [path] * 200))
+
+    assert all(np.array_equal(view, picture) for view in views)
+    with pytest.warns(UserWarning, match="of others"):
+        warnings.warn("of others", stacklevel=1)
 
 
 def test_an_unsupported_transfer_syntax_is_named(picture, write_object):

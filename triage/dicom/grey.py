@@ -10,15 +10,14 @@ image; the image then costs one look-up a pixel.
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Grey = npt.NDArray[np.uint8]
-Integers = npt.NDArray[np.integer[Any]]
+from triage.dicom.field import Field, Mask
+from triage.dicom.lookup import Floats, Grey, Integers, apply
 
+COUNTED = 1_000_000  # pixels from which a window is found, at least; more would show nothing else
 TAIL = 0.01  # share of the pixels left out at either end when a window must be found
 LEAST_LEVELS = 16  # a window that leaves fewer of 256 grey levels shows nothing
 
@@ -75,21 +74,76 @@ class Rendering:
     voi: Window | Table | None = None
     inverted: bool = False  # the lowest value is white
     padding: tuple[int, int] | None = None  # stored values that are no image, inclusive
+    field: Field | None = None  # what is shown; None for the whole image
 
 
 def render(samples: Integers, bits: int, high_bit: int, signed: bool, how: Rendering) -> Grey:
-    """Return the grey image, (H, W) uint8, of decoded samples, (H, W)."""
+    """Return the grey image, (h, w) uint8, of decoded samples, (H, W).
+
+    It is cropped to the exposed field. What is no image, outside the field or
+    padding, is black, whichever end of the values that is.
+    """
     domain, index = stored_values(samples, bits, high_bit, signed)
+    blank = _background(domain, index, how.padding)
+    if how.field:
+        index, blank = crop(index, blank, how.field)
     values = to_modality(domain.astype(np.float64), how.modality)
     fractions = to_fractions(values, how.voi)
-    if fractions is None or not _shows(fractions, index, how.voi, bits):
+    if fractions is None or not _shows(fractions, index, blank, how.voi, bits):
         low, high = (
             (values.min(), values.max())
-            if bits <= 8
-            else robust_range(values, _counts(domain, index, how.padding))
+            if _already_windowed(bits, signed, how)
+            else robust_range(values, _counts(domain, index, blank, how.padding))
         )
         fractions = stretch(values, low, high)
-    return np.asarray(to_grey(fractions, how.inverted)[index])
+    exact = 255 * (1 - fractions if how.inverted else fractions)
+    return blackened(apply(to_grey(exact), exact, index), blank)
+
+
+def _already_windowed(bits: int, signed: bool, how: Rendering) -> bool:
+    """Say whether an image that has no VOI transformation needs none: exports have 8 bits."""
+    shuttered = how.field is not None and how.field.shutter
+    return bits <= 8 and not signed and how.modality == Rescale() and not shuttered
+
+
+def crop(image: Integers, blank: Mask | None, field: Field) -> tuple[Integers, Mask | None]:
+    """Return (the part of *image* that bounds the field, what of it is blank)."""
+    outside = field.outside()
+    if blank is None:
+        return image[field.box], outside
+    return image[field.box], blank[field.box] if outside is None else blank[field.box] | outside
+
+
+def blackened(grey: Grey, blank: Mask | None) -> Grey:
+    """Return the image with its blank part black."""
+    if blank is not None:
+        np.copyto(grey, 0, where=blank)
+    return grey
+
+
+def _background(
+    domain: npt.NDArray[np.int64], index: Integers, padding: tuple[int, int] | None
+) -> Mask | None:
+    """Say which pixels are padding, (H, W) (PS3.3 C.7.5.1.1.2); None where none are.
+
+    Some devices name a value that occurs in the image as well. Padding fills
+    the image up to its border, so a pixel counts where nothing but padding
+    lies between it and the border, along its row or its column.
+    """
+    if padding is None:
+        return None
+    first, last = np.searchsorted(domain, padding[0]), np.searchsorted(domain, padding[1], "right")
+    image = (index < first) | (index >= last)
+    if image.all() or not image.any():
+        return None
+    background = np.zeros_like(image)
+    for picture, ground in ((image, background), (image.T, background.T)):
+        across = np.arange(picture.shape[1], dtype=np.uint16)
+        from_left = np.where(picture.any(axis=1), picture.argmax(axis=1), across.size)
+        from_right = across.size - picture[:, ::-1].argmax(axis=1)
+        ground |= across < from_left.astype(np.uint16)[:, None]
+        ground |= across >= from_right.astype(np.uint16)[:, None]
+    return background
 
 
 def stored_values(
@@ -164,7 +218,8 @@ def robust_range(values: Floats, counts: Integers) -> tuple[float, float]:
     """Return the values between which all but `TAIL` of the pixels at either end lie.
 
     *counts* says how many pixels have each of *values*. Both ends are counted
-    the same way, so that an image and its negative have the same range.
+    the same way, so that an image and its negative have the same range; an
+    image of one value is in the middle of it.
     """
     order = np.argsort(values, kind="stable")
     ascending, counts = values[order], counts[order]
@@ -174,17 +229,16 @@ def robust_range(values: Floats, counts: Integers) -> tuple[float, float]:
     if low == high:
         seen = ascending[counts > 0]
         low, high = seen[0], seen[-1]
-    return float(low), float(high)
+    return (float(low), float(high)) if low < high else (float(low) - 0.5, float(high) + 0.5)
 
 
-def to_grey(fractions: Floats, inverted: bool) -> Grey:
-    """Return 8-bit grey levels; the inversion is over the output range, before rounding.
+def to_grey(exact: Floats) -> Grey:
+    """Return 8-bit grey levels.
 
     Digits that only differ by the order of arithmetic are dropped first: a
     MONOCHROME1 image and its MONOCHROME2 twin must round the same way.
     """
-    levels = np.round(255 * (1 - fractions if inverted else fractions), 6)
-    return np.rint(np.clip(levels, 0, 255)).astype(np.uint8)
+    return np.rint(np.clip(np.round(exact, 6), 0, 255)).astype(np.uint8)
 
 
 def luma(rgb: Integers, bits: int) -> Grey:
@@ -200,21 +254,40 @@ def luma(rgb: Integers, bits: int) -> Grey:
     return ((red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16).astype(np.uint8)
 
 
-def _shows(fractions: Floats, index: Integers, voi: Window | Table | None, bits: int) -> bool:
+def _shows(
+    fractions: Floats,
+    index: Integers,
+    blank: Mask | None,
+    voi: Window | Table | None,
+    bits: int,
+) -> bool:
     """Say whether a VOI transformation leaves anything to see of the values that occur."""
-    lowest, highest = int(index.min()), int(index.max())
-    if lowest == highest:
-        return True
-    seen = fractions[lowest : highest + 1]
     least = 1 if bits <= 8 or voi == ALREADY_WINDOWED else LEAST_LEVELS
-    return bool((seen.max() - seen.min()) * 255 >= least)
+    lowest = highest = 0
+    for rows in (slice(None, None, 32), slice(None)):  # most often a few rows show enough
+        shown = index[rows] if blank is None else index[rows][~blank[rows]]
+        if shown.size:
+            lowest, highest = int(shown.min()), int(shown.max())
+        seen = fractions[lowest : highest + 1]
+        if (seen.max() - seen.min()) * 255 >= least:
+            return True
+    return lowest == highest
 
 
 def _counts(
-    domain: npt.NDArray[np.int64], index: Integers, padding: tuple[int, int] | None
+    domain: npt.NDArray[np.int64],
+    index: Integers,
+    blank: Mask | None,
+    padding: tuple[int, int] | None,
 ) -> Integers:
-    """Count the pixels of each value, the padding left out unless there is nothing else."""
-    counts = np.bincount(index.ravel(), minlength=domain.size)
+    """Count the pixels of each value; blank and padding are left out unless there is nothing else.
+
+    Of a large image every other row, or fewer, is counted.
+    """
+    step = max(1, index.size // COUNTED)
+    rows = index[::step]
+    shown = rows if blank is None else rows[~blank[::step]]
+    counts = np.bincount((shown if shown.size else rows).ravel(), minlength=domain.size)
     if padding:
         image = np.where((domain >= padding[0]) & (domain <= padding[1]), 0, counts)
         counts = image if image.any() else counts

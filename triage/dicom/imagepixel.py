@@ -16,6 +16,10 @@ MAX_FRAME_PIXELS = 100_000_000  # rows x columns; the largest radiographs have 6
 MAX_PIXELS = 1_000_000_000  # rows x columns x frames
 MAX_EXPANDED = 1 << 30  # bytes of a frame, or of a deflated data set, once expanded
 
+KEYWORDS = (
+    *("SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames"),
+    *("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
+)
 GREY = ("MONOCHROME1", "MONOCHROME2")
 # Photometric interpretations that can become grey, with their samples a pixel.
 SAMPLES = {
@@ -51,6 +55,11 @@ class ImagePixel:
     def encapsulated(self) -> bool:
         """Whether the pixel data is a sequence of compressed fragments (PS3.5 A.4)."""
         return bool(UID(self.transfer_syntax_uid).is_encapsulated)
+
+    @property
+    def little_endian(self) -> bool:
+        """The byte order of what is not compressed."""
+        return bool(UID(self.transfer_syntax_uid).is_little_endian)
 
 
 def describe(header: Dataset) -> ImagePixel:
@@ -95,6 +104,11 @@ def _check(image: ImagePixel) -> None:
             f"Bits Allocated {image.bits_allocated}, Bits Stored {image.bits_stored}, "
             f"High Bit {image.high_bit}"
         )
+    elif image.photometric.startswith("YBR_PARTIAL"):
+        raise ViewUnreadable(
+            Code.UNDECODABLE,
+            f"The photometric interpretation {image.photometric} is retired and not supported",
+        )
     elif SAMPLES.get(image.photometric) != image.samples:
         problem = (
             f"Photometric Interpretation {image.photometric!r} with {image.samples} samples a pixel"
@@ -121,6 +135,27 @@ def number(header: Dataset, keyword: str) -> float | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return found if isfinite(found) else None
+
+
+def numbers(header: Dataset, keyword: str) -> list[float]:
+    """Return all values of an attribute as numbers; empty unless each of them is finite."""
+    try:
+        found = header.get(keyword)
+        values = found if isinstance(found, MultiValue | list | tuple) else [found]
+        read = [float(part) for part in values]
+    except Exception:  # as in `value`
+        return []
+    return read if all(map(isfinite, read)) else []
+
+
+def texts(header: Dataset, keyword: str) -> list[str]:
+    """Return the values of an attribute as defined terms: upper case, without spaces around."""
+    try:
+        found = header.get(keyword)
+        values = found if isinstance(found, MultiValue | list | tuple) else [found or ""]
+        return [str(part).strip().upper() for part in values]
+    except Exception:  # as in `value`
+        return []
 
 
 def whole(header: Dataset, keyword: str, default: int) -> int:

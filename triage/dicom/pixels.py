@@ -5,46 +5,48 @@ the same: the same image as PNG and as DICOM object gives the same array.
 Decoding may exhaust memory or crash in a codec; call it in a process that may die.
 """
 
+import re
+import warnings
 import zlib
-from collections.abc import Sequence
 from dataclasses import replace
-from io import SEEK_END, BytesIO
+from io import SEEK_END, BufferedIOBase, BufferedReader, BytesIO, FileIO
+from mmap import ACCESS_READ, mmap
+from os import fstat
 from pathlib import Path
 from struct import unpack
-from typing import BinaryIO
-from warnings import catch_warnings, simplefilter
 
 import numpy as np
-import numpy.typing as npt
 from pydicom import Dataset, dcmread
 from pydicom.encaps import get_frame
 from pydicom.errors import InvalidDicomError
-from pydicom.filereader import read_file_meta_info
-from pydicom.pixels import apply_color_lut, get_decoder
+from pydicom.filereader import read_dataset, read_preamble
+from pydicom.pixels import get_decoder
+from pydicom.tag import Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from triage.core.reasons import Code
-from triage.dicom import codecs, grey
-from triage.dicom.grey import Grey
-from triage.dicom.imagepixel import GREY, MAX_EXPANDED, ImagePixel, describe, number, value, whole
+from triage.dicom import codecs, presentation
+from triage.dicom.imagepixel import KEYWORDS, MAX_EXPANDED, ImagePixel, describe
+from triage.dicom.lookup import Grey, Integers
 from triage.errors import ViewUnreadable
 
+_META = 4096  # bytes in which the transfer syntax stands; file meta information has some 300
 UNDEFINED_LENGTH = 0xFFFFFFFF  # PS3.5 7.1.1: what encapsulated pixel data has
 PIXEL_DATA = (0x7FE0, 0x0010)
+FLOAT_PIXEL_DATA = ((0x7FE0, 0x0008), (0x7FE0, 0x0009))  # single and double precision
 
 _READ = [
-    *("SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames"),
-    *("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
-    *("PixelPaddingValue", "PixelPaddingRangeLimit"),
-    *("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
-    *("WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence", "PresentationLUTShape"),
-    *(
-        f"{segmented}{colour}PaletteColorLookupTable{part}"
-        for colour in ("Red", "Green", "Blue")
-        for segmented, part in (("", "Descriptor"), ("", "Data"), ("Segmented", "Data"))
-    ),
-    *("ExtendedOffsetTable", "ExtendedOffsetTableLengths"),
+    Tag(keyword)
+    for keyword in (
+        *KEYWORDS,
+        *presentation.KEYWORDS,
+        "ExtendedOffsetTable",
+        "ExtendedOffsetTableLengths",
+    )
 ]
+# What pydicom and the codecs repair they warn of; a site that makes warnings errors must not
+# lose a view by it.
+_QUIET = ("ignore", None, Warning, re.compile(r"pydicom|PIL|gdcm|jpeg_ls|libjpeg|openjpeg|rle"), 0)
 
 
 def read_view(path: Path, frame: int = 1) -> Grey:
@@ -56,9 +58,8 @@ def read_view(path: Path, frame: int = 1) -> Grey:
     Raises `ViewUnreadable` and nothing else, whatever the file holds.
     """
     try:
-        # pydicom warns of what it repairs; a site that makes warnings errors must not lose a view.
-        with catch_warnings(), np.errstate(all="ignore"):
-            simplefilter("ignore")
+        _quieten()
+        with np.errstate(all="ignore"):
             return _read_view(path, frame)
     except (ViewUnreadable, KeyboardInterrupt, SystemExit):
         raise
@@ -75,16 +76,35 @@ def read_view(path: Path, frame: int = 1) -> Grey:
         ) from error
 
 
+class _File(BufferedReader):
+    """A file of which no more is read than there is.
+
+    Python reserves memory for what it is asked to read, and a damaged length asks for 4 GiB.
+    """
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read *size* bytes or what is left."""
+        if size is not None and size > _META:
+            size = max(0, min(size, fstat(self.fileno()).st_size - self.tell()))
+        return super().read(size)
+
+
+def _quieten() -> None:
+    """Ignore the libraries' warnings from now on; `catch_warnings` is not safe among threads."""
+    if not warnings.filters or warnings.filters[0] != _QUIET:
+        warnings.filterwarnings("ignore", module=_QUIET[3].pattern)
+
+
 def _read_view(path: Path, frame: int) -> Grey:
     try:
-        file = path.open("rb")
+        file = _File(FileIO(path))
     except OSError as error:
         raise ViewUnreadable(
             Code.FILE_MISSING, f"The file cannot be opened ({error.strerror}): {path}"
         ) from error
     with file:
-        stream = _inflated(file, path)
-        header = dcmread(stream, stop_before_pixels=True, specific_tags=list(_READ))
+        stream = _inflated(file)
+        header = dcmread(stream, stop_before_pixels=True, specific_tags=_READ)
         vr, length = _pixel_data(stream, header)
         image = describe(header)
         if not 1 <= frame <= image.frames:
@@ -92,16 +112,20 @@ def _read_view(path: Path, frame: int) -> Grey:
                 Code.UNDECODABLE, f"Frame {frame} was asked for; the object has {image.frames}"
             )
         image, samples = _read_frame(stream, header, image, vr, length, frame)
-    if image.photometric in GREY:
-        return grey.render(
-            samples, image.bits_stored, image.high_bit, image.signed, rendering(header, image)
-        )
-    return _grey_of_colours(samples, header, image)
+    return presentation.show(samples, header, image)
 
 
-def _inflated(file: BinaryIO, path: Path) -> BinaryIO:
+def _inflated(file: BufferedReader) -> BufferedIOBase:
     """Return the file, or what a deflated one expands to (PS3.5 A.5), within the limit."""
-    meta = read_file_meta_info(path)
+    start = file.read(_META)
+    file.seek(0)
+    if DeflatedExplicitVRLittleEndian.encode() not in start:  # parsing takes its time
+        return file
+    read_preamble(file, False)
+    meta = read_dataset(
+        file, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, *_: tag.group != 2
+    )
+    file.seek(0)
     if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
         return file
     # Preamble and prefix, the element that holds the length of the group, the group (PS3.10 7.1).
@@ -117,7 +141,7 @@ def _inflated(file: BinaryIO, path: Path) -> BinaryIO:
     return BytesIO(head.replace(deflated, plain.ljust(len(deflated), b"\0")) + expanded)
 
 
-def _pixel_data(stream: BinaryIO, header: Dataset) -> tuple[str, int]:
+def _pixel_data(stream: BufferedIOBase, header: Dataset) -> tuple[str, int]:
     """Return VR and length of Pixel Data; *stream*, at its tag, then stands at its value."""
     syntax = UID(header.file_meta.get("TransferSyntaxUID", ""))
     if syntax not in codecs.negotiable():
@@ -127,15 +151,20 @@ def _pixel_data(stream: BinaryIO, header: Dataset) -> tuple[str, int]:
     order = "<" if syntax.is_little_endian else ">"
     size = 8 if syntax.is_implicit_VR else 12
     start = stream.read(size)
-    if len(start) < size or unpack(f"{order}HH", start[:4]) != PIXEL_DATA:
+    tag = unpack(f"{order}HH", start[:4]) if len(start) == size else None
+    if tag in FLOAT_PIXEL_DATA:
+        raise ViewUnreadable(
+            Code.UNDECODABLE, "Pixel data of floating-point numbers (7FE0,0008) is not supported"
+        )
+    if tag != PIXEL_DATA:
         raise ViewUnreadable(Code.NOT_AN_IMAGE, "The object has no Pixel Data (7FE0,0010)")
     vr = "OW" if syntax.is_implicit_VR else start[4:6].decode("ascii", "replace")
     return vr, int(unpack(f"{order}L", start[-4:])[0])
 
 
 def _read_frame(
-    stream: BinaryIO, header: Dataset, image: ImagePixel, vr: str, length: int, frame: int
-) -> tuple[ImagePixel, grey.Integers]:
+    stream: BufferedIOBase, header: Dataset, image: ImagePixel, vr: str, length: int, frame: int
+) -> tuple[ImagePixel, Integers]:
     """Return the samples of one frame, (H, W) or (H, W, 3), and what describes them now."""
     if image.encapsulated:
         if length != UNDEFINED_LENGTH:
@@ -150,6 +179,10 @@ def _read_frame(
         samples, photometric = codecs.decode(encoded, image)
         return replace(image, photometric=photometric), samples
     _check_native_length(stream, image, length)
+    # Of 8 bits two to a word, in big endian, the second comes first (PS3.5 8.1.1).
+    in_order = image.little_endian or vr == "OB" or image.bits_allocated > 8
+    if image.samples == 1 and image.bits_allocated > 1 and in_order:
+        return image, _native(stream, image, frame)
     samples, properties = get_decoder(image.transfer_syntax_uid).as_array(
         stream,
         index=frame - 1,
@@ -163,7 +196,25 @@ def _read_frame(
     return replace(image, photometric=str(properties["photometric_interpretation"])), samples
 
 
-def _check_native_length(stream: BinaryIO, image: ImagePixel, length: int) -> None:
+def _native(stream: BufferedIOBase, image: ImagePixel, frame: int) -> Integers:
+    """Return one frame of native samples, (H, W), where they lie in the file: nothing is copied.
+
+    The file is mapped into memory; that it is long enough was checked before.
+    One that is cut off meanwhile ends the process, as a codec may.
+    """
+    order = "<" if image.little_endian else ">"
+    samples = np.dtype(f"{order}u{image.bits_allocated // 8}")
+    shape = image.rows, image.columns
+    start = stream.tell() + (frame - 1) * shape[0] * shape[1] * samples.itemsize
+    whole = (
+        stream.getbuffer()
+        if isinstance(stream, BytesIO)
+        else mmap(stream.fileno(), 0, access=ACCESS_READ)
+    )
+    return np.ndarray(shape, samples, whole, start)
+
+
+def _check_native_length(stream: BufferedIOBase, image: ImagePixel, length: int) -> None:
     """Refuse pixel data whose length contradicts the header: the picture would be sheared."""
     start = stream.tell()
     there = min(length, stream.seek(0, SEEK_END) - start)
@@ -180,95 +231,3 @@ def _check_native_length(stream: BinaryIO, image: ImagePixel, length: int) -> No
             Code.UNDECODABLE,
             f"The pixel data has {there} bytes where the header asks for {expected}",
         )
-
-
-def rendering(header: Dataset, image: ImagePixel) -> grey.Rendering:
-    """Return how the header wants the stored values shown (PS3.3 C.11.1, C.11.2, C.11.6)."""
-    modality = _table(header, "ModalityLUTSequence", image) or grey.Rescale(
-        number(header, "RescaleSlope") or 1, number(header, "RescaleIntercept") or 0
-    )
-    shape = str(value(header, "PresentationLUTShape") or "").strip().upper()
-    return grey.Rendering(
-        modality=modality,
-        voi=_table(header, "VOILUTSequence", image) or _window(header),
-        # Either says that the lowest value is white; together they say it once.
-        inverted=image.photometric == "MONOCHROME1" or shape == "INVERSE",
-        padding=_padding(header, image),
-    )
-
-
-def _window(header: Dataset) -> grey.Window | None:
-    """Return the first of the windows (PS3.3 C.11.2.1.2)."""
-    centre, width = number(header, "WindowCenter"), number(header, "WindowWidth")
-    if centre is None or width is None:
-        return None
-    name = str(value(header, "VOILUTFunction") or "").strip().upper()
-    known = name in grey.Function.__members__
-    return grey.Window(centre, width, grey.Function(name) if known else grey.Function.LINEAR)
-
-
-def _padding(header: Dataset, image: ImagePixel) -> tuple[int, int] | None:
-    """Return the stored values that are padding, inclusive (PS3.3 C.7.5.1.1.2)."""
-    if number(header, "PixelPaddingValue") is None:
-        return None
-    one = whole(header, "PixelPaddingValue", 0)
-    other = whole(header, "PixelPaddingRangeLimit", one)
-    first, last = sorted(_signed(end) if image.signed else end for end in (one, other))
-    return first, last
-
-
-def _signed(word: int) -> int:
-    """Read 16 bits as two's complement: US or SS is easily written wrong."""
-    return word - (1 << 16) if word >= 1 << 15 else word
-
-
-def _table(header: Dataset, keyword: str, image: ImagePixel) -> grey.Table | None:
-    """Return the first look-up table of a sequence; None where there is none that can be used."""
-    item = value(header, keyword)
-    descriptor, data = (
-        (item.get("LUTDescriptor"), item.get("LUTData")) if item is not None else (None, None)
-    )
-    if not descriptor or not data:
-        return None
-    size, first, bits = (int(entry) & 0xFFFF for entry in descriptor)
-    size = size or 1 << 16
-    words = _words(data, image)
-    if words.size == (size + 1) // 2 and bits <= 8:  # two entries of 8 bits to a word
-        words = words.astype("<u2").view(np.uint8).astype(np.uint16)
-    if words.size < size:
-        raise ViewUnreadable(
-            Code.UNDECODABLE,
-            f"A look-up table has {words.size} entries where its descriptor says {size}",
-        )
-    entries = words[:size].astype(np.float64)
-    # More bits than the descriptor admits are there all the same.
-    bits = max(bits, int(entries.max()).bit_length(), 1)
-    return grey.Table(_signed(first) if image.signed else first, entries, bits)
-
-
-def _words(data: bytes | Sequence[int] | int, image: ImagePixel) -> npt.NDArray[np.uint16]:
-    """Return LUT Data, US or OW, as words in the byte order of this machine."""
-    if isinstance(data, bytes):
-        order = "<" if UID(image.transfer_syntax_uid).is_little_endian else ">"
-        return np.frombuffer(data, f"{order}u2").astype(np.uint16)
-    return np.atleast_1d(np.asarray(data, np.int64)).astype(np.uint16)
-
-
-def _grey_of_colours(samples: grey.Integers, header: Dataset, image: ImagePixel) -> Grey:
-    """Return the grey image of colours, (H, W, 3), or of indices into a palette, (H, W)."""
-    bits, high_bit = image.bits_stored, image.high_bit
-    if bits > 16:  # the upper 16 are more than enough
-        samples, bits, high_bit = samples >> (high_bit - 15), 16, 15
-    domain, index = grey.stored_values(samples, bits, high_bit, image.signed)
-    if image.photometric == "PALETTE COLOR":
-        if not UID(image.transfer_syntax_uid).is_little_endian:
-            raise ViewUnreadable(
-                Code.UNDECODABLE, "A palette in big endian byte order is not supported"
-            )
-        colours = apply_color_lut(domain, header)[..., :3]
-        depth = 8 * colours.dtype.itemsize
-        return np.asarray(grey.luma(colours, depth)[index])
-    if image.photometric.startswith("YBR"):
-        # The Y of YBR_FULL is the luma that grey would be computed from (PS3.3 C.7.6.3.1.2).
-        return grey.luma(np.repeat(index[..., :1], 3, axis=-1), bits)
-    return grey.luma(index, bits)
