@@ -121,7 +121,7 @@ def write_killers(folder, name):
     killers.memory_eater(eater.file, made[2])
     return {
         killers.codec_killer(folder, made[0], killers.JFIF_VERSION): "undecodable: ",
-        killers.codec_killer(folder, made[1], killers.PRECISION): "undecodable: ",
+        killers.codec_killer(folder, made[1], killers.APPLICATION_SEGMENT): "undecodable: ",
         eater: "too_large: ",
     }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 import pytest
+from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
@@ -417,3 +418,42 @@ def test_jpeg_with_a_damaged_table_is_refused_before_gdcm_sees_it(argument, tmp_
     with pytest.raises(ViewUnreadable) as caught:
         read_view(encoded)
     assert caught.value.code == Code.UNDECODABLE
+
+
+def damaged(raw, marker, offset, value):
+    """Return the file with one byte of the first segment of this marker changed."""
+    at = raw.index(b"\xff" + bytes([marker]), raw.index(b"\xff\xd8\xff\xe0")) + offset
+    return raw[:at] + bytes([value]) + raw[at + 1 :]
+
+
+@pytest.mark.dcmtk
+@pytest.mark.parametrize(
+    ("marker", "offset", "value", "sentence"),
+    [
+        (0xC3, 4, 200, "200 bits, its header allocates 16"),  # precision
+        (0xC3, 4, 0, "0 bits"),
+        (0xC4, 5, 250, "damaged Huffman table"),  # number of codes of one bit
+        (0xC4, 4, 3, "damaged JPEG headers"),  # the table that the scan names is not there
+    ],
+)
+def test_a_codestream_over_which_gdcm_would_end_is_refused(
+    marker, offset, value, sentence, tmp_path
+):
+    native = saved(tmp_path / "native.dcm", object_of(gradient(12, False), 12))
+    encoded = encode("dcmcjpeg", native, "+e1")
+
+    encoded.write_bytes(damaged(encoded.read_bytes(), marker, offset, value))
+
+    with pytest.raises(ViewUnreadable, match=sentence):
+        read_view(encoded)
+
+
+@pytest.mark.dcmtk
+def test_a_codestream_with_more_bits_than_the_header_is_decoded(tmp_path):
+    native = saved(tmp_path / "native.dcm", object_of(gradient(8, False), 8))
+    encoded = encode("dcmcjpeg", native, "+e1")
+    ds = dcmread(encoded)
+    ds.BitsStored, ds.HighBit = 7, 6
+    ds.save_as(encoded)
+
+    assert read_view(encoded).shape == gradient(8, False).shape

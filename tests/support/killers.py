@@ -11,7 +11,7 @@ from tests.support import studies
 
 # Bytes of what DCMTK writes as lossless JPEG, from its SOI: offset and a value that nobody expects.
 JFIF_VERSION = 11, 9  # gdcm meets an error where it expects none, and aborts
-PRECISION = 24, 200  # gdcm writes past the end of its buffer
+APPLICATION_SEGMENT = 3, 0  # its marker is none: likewise
 
 
 def codec_killer(folder: Path, dataset: Dataset, damage: tuple[int, int]) -> studies.Sample:

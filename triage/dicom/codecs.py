@@ -146,6 +146,9 @@ def decode(frame: bytes, image: ImagePixel) -> tuple[Samples, str]:
     if image.transfer_syntax_uid != RLELossless:
         codestream.check(frame, image)
     known = options(image)
+    if codec is _GDCM:
+        # gdcm aborts where the header has fewer bits than the codestream.
+        known["bits_stored"] = codestream.jpeg_frame_header(frame)[2]
     array, properties = get_decoder(image.transfer_syntax_uid).as_array(
         _one_fragment(frame),
         index=0,
