@@ -21,8 +21,8 @@ TEXTS = (
 
 
 def upgrade() -> None:
-    # Instances that are there already keep their study type; why is not known of
-    # them until they are scored again.
+    # Instances that are there already keep their study type; why, and what they
+    # show of which exposure, is not known of them until they are scored again.
     for name in TEXTS:
         op.add_column("instance", sa.Column(name, sa.Text, nullable=False, server_default=""))
     op.add_column("instance", sa.Column("exposure_id", Key))

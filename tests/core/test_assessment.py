@@ -94,3 +94,26 @@ def test_a_raw_image_that_does_not_count_is_not_held_against_the_score():
     copies = [replace(SCORED, exposure="1"), replace(RAW, exposure="1")]
 
     assert assess(copies, closed=True).reason is None
+
+
+@pytest.mark.parametrize("why", [HIP, "unknown_part: nothing says it", "too_large: 40 frames"])
+def test_a_radiograph_that_was_not_scored_beside_others_is_told(why):
+    assessment = assess([SCORED], closed=True, unscorable_reasons=[why, REPORT])
+
+    assert assessment.reason == f"partly_scored: 1 of 2 views could not be scored ({why})"
+
+
+def test_what_is_no_radiograph_of_the_patient_is_not_missed():
+    unscorable = [REPORT, "presentation_twin: its presentation", "algorithm_result: by X"]
+
+    assert assess([SCORED], closed=True, unscorable_reasons=unscorable).reason is None
+
+
+def test_a_stand_in_is_no_view_of_the_study():
+    stand_in = replace(RAW, exposure="1", stand_in=True)
+
+    assessment = assess([stand_in, replace(PENDING, exposure="1")], closed=True)
+
+    assert (assessment.views, assessment.views_scored) == (1, 0)
+    assert assessment.status is StudyStatus.COMPLETE
+    assert assessment.score.probability == RAW.probability

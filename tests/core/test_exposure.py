@@ -80,7 +80,7 @@ def test_an_irradiation_event_that_a_device_repeats_over_a_study_merges_nothing(
 def test_a_raw_image_is_left_out_for_its_presentation(raw_says, shown_says):
     standings = stand([raw(1, **raw_says), image(2, **shown_says)])
 
-    assert standings == {1: Standing(twin="1.2"), 2: ALONE}
+    assert standings == {1: Standing(exposure=2, twin="1.2"), 2: Standing(exposure=2)}
 
 
 @pytest.mark.parametrize(
@@ -101,13 +101,35 @@ def test_a_raw_image_of_another_exposure_is_not(shown):
 def test_raw_images_that_only_look_alike_are_paired_one_to_one():
     standings = stand([raw(1), raw(2), image(3)])
 
-    assert standings == {1: Standing(twin="1.3"), 2: ALONE, 3: ALONE}
+    assert [standings[key].twin for key in (1, 2, 3)] == ["1.3", "", ""]
 
 
 def test_a_certain_twin_is_not_given_to_one_that_only_looks_alike():
     standings = stand([raw(1), raw(2, event=EVENT), image(3, event=EVENT)])
 
-    assert standings == {1: ALONE, 2: Standing(twin="1.3"), 3: ALONE}
+    assert [standings[key].twin for key in (1, 2, 3)] == ["", "1.3", ""]
+
+
+def test_a_presentation_that_cannot_be_read_is_nobodys_twin():
+    assert stand([raw(1), replace(image(2), readable=False)]) == {1: ALONE, 2: ALONE}
+
+
+@pytest.mark.parametrize("link", [{"event": EVENT}, {"source": "1.9"}])
+def test_two_sides_of_one_exposure_are_two_images(link):
+    assert stand([image(1, **link), image(2, side=Side.RIGHT, **link)]) == {1: ALONE, 2: ALONE}
+
+
+def test_a_raw_image_does_not_give_way_to_another_side_or_view_of_its_event():
+    first = raw(1, event=EVENT, view_position="LL")
+    others = [image(2, side=Side.RIGHT, event=EVENT), image(3, event=EVENT, view_position="PA")]
+
+    assert stand([first, *others])[1] == ALONE
+
+
+def test_one_presentation_takes_the_place_of_one_raw_image():
+    standings = stand([raw(1, event=EVENT), raw(2, event=EVENT), image(3, event=EVENT)])
+
+    assert [standings[key].twin for key in (1, 2)] == ["1.3", ""]
 
 
 def test_two_presentations_of_one_raw_image_count_once():

@@ -1,6 +1,7 @@
 """From views to a study's score: the paper's mean inside a group, the worst group between them."""
 
 import math
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -93,12 +94,19 @@ def test_nothing_is_decided_by_no_groups():
     assert deciding_group([]) is None
 
 
-def test_the_views_of_one_exposure_count_once_by_the_first():
+def test_the_views_of_one_exposure_count_once_by_the_most_abnormal():
     views = [view(0.2, exposure="7/1"), view(0.9, exposure="7/1"), view(0.4, exposure="7/2")]
 
     (group,) = group_views(views)
 
-    assert (group.views, group.probability) == (2, pytest.approx(0.3))
+    assert (group.views, group.probability) == (2, pytest.approx(0.65))
+
+
+def test_a_raw_image_stands_in_until_its_presentation_is_scored():
+    raw = replace(view(0.9, exposure="7/1"), stand_in=True)
+
+    assert score_study([raw, view(None, exposure="7/1")]).probability == 0.9
+    assert score_study([raw, view(0.2, exposure="7/1")]).probability == 0.2
 
 
 def test_a_copy_speaks_for_an_exposure_whose_first_view_could_not_be_scored():

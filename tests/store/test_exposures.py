@@ -88,6 +88,53 @@ def test_copies_are_scored_each_and_count_once(store, first):
     assert "1.1.1" in by_uid(store)["1.1.2"].reason
 
 
+def test_a_raw_image_stands_in_until_its_presentation_is_scored(store):
+    store.file(sop="1.1.1", exposure=RAW)
+    store.score(0.9)
+
+    store.file(sop="1.1.2", seconds=1)
+
+    assert (store.row().probability, store.row().views, store.row().views_scored) == (0.9, 1, 0)
+    store.score(0.2, seconds=2)
+    assert (store.row().probability, store.row().views_scored) == (0.2, 1)
+
+
+@pytest.mark.parametrize("scored_before", [False, True])
+def test_a_presentation_that_cannot_be_read_gives_its_place_back(store, scored_before):
+    store.file(sop="1.1.1", exposure=RAW)
+    if scored_before:
+        store.score(0.9)
+    store.file(sop="1.1.2", seconds=1)
+
+    store.fail(store.hold(seconds=2), seconds=2, final=True)
+
+    store.score(0.9, seconds=3)
+    row = store.row()
+    assert (row.probability, row.views, row.views_scored) == (0.9, 2, 1)
+    assert row.reason.startswith("partly_scored: 1 of 2 views")
+    assert by_uid(store)["1.1.1"].state == "scored"
+
+    store.rescore(10)
+    for work in store.hold(seconds=11):
+        store.save([work], 0.2, seconds=11)
+    assert (store.row().probability, store.row().views) == (0.2, 1)
+    assert by_uid(store)["1.1.1"].state == "unscorable"
+
+
+def test_a_new_judgement_brings_what_the_header_says_of_the_exposure(store):
+    store.file(sop="1.1.1")
+    store.file(sop="1.1.2", seconds=1)
+    raw, shown = store.sql("SELECT id FROM instance ORDER BY id")
+
+    today = {
+        raw.id: store.received(sop="1.1.1", exposure=RAW),
+        shown.id: store.received(sop="1.1.2"),
+    }
+    store.rescore(10, today)
+
+    assert by_uid(store)["1.1.1"].reason.startswith("presentation_twin: ")
+
+
 def test_what_the_study_shows_is_judged_again_with_a_new_score(store):
     store.file(frames=0, study_type=None, reason="unknown_part: no table has it")
     store.complete(20)

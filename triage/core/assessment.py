@@ -35,15 +35,19 @@ def assess(
 ) -> Assessment:
     """Derive a study's row.
 
-    *closed* says that the study is complete. *unscorable_reasons* are those of the instances that are not for the network.
-    *image_after_reading* says that the study was read before its newest image came.
+    *closed* says that the study is complete. *unscorable_reasons* are those of
+    the instances that are not for the network. *image_after_reading* says that
+    the study was read before its newest image came.
     """
+    own = [view for view in views if not view.stand_in]
     return Assessment(
-        status=_status(views, closed=closed),
+        status=_status(own, closed=closed),
         score=score_study(views),
-        views=len(views),
-        views_scored=sum(view.state is ViewState.SCORED for view in views),
-        reason=AFTER_READING if image_after_reading else _reason(views, unscorable_reasons),
+        views=len(own),
+        views_scored=sum(view.state is ViewState.SCORED for view in own),
+        reason=AFTER_READING
+        if image_after_reading
+        else _reason(own, unscorable_reasons) or _low_trust(views),
     )
 
 
@@ -58,40 +62,40 @@ def _status(views: Sequence[View], *, closed: bool) -> StudyStatus:
     return StudyStatus.SCORED if ViewState.SCORED in states else StudyStatus.FAILED
 
 
+# Of radiographs that are not scored.
+_UNSEEN = (Code.OUTSIDE_UPPER_EXTREMITY, Code.UNKNOWN_PART, Code.TOO_LARGE)
+
+
 def _weight(instance_reason: str) -> int:
     """Rank the reasons of instances: an image that was left out says more than a report."""
-    code = instance_reason.partition(":")[0]
-    order = (
-        Code.OUTSIDE_UPPER_EXTREMITY,
-        Code.UNKNOWN_PART,
-        Code.TOO_LARGE,
-        Code.NOT_A_RADIOGRAPH,
-        Code.ALGORITHM_RESULT,
-    )
-    return order.index(Code(code)) if code in order else len(order)
+    order = (*_UNSEEN, Code.NOT_A_RADIOGRAPH, Code.ALGORITHM_RESULT)
+    code = _code(instance_reason)
+    return order.index(code) if code in order else len(order)
+
+
+def _code(instance_reason: str) -> Code:
+    return Code(instance_reason.partition(":")[0])
 
 
 def _reason(views: Sequence[View], unscorable_reasons: Sequence[str]) -> str | None:
+    if not views:
+        return min(unscorable_reasons, key=_weight) if unscorable_reasons else None
     failed = [view.reason for view in views if view.state is ViewState.FAILED and view.reason]
-    if failed and len(failed) < len(views):
-        # The sentence carries the most frequent cause; `triage show` has each view's.
-        cause = Counter(failed).most_common(1)[0][0]
-        return reason(
-            Code.PARTLY_SCORED,
-            f"{len(failed)} of {len(views)} views could not be scored ({cause})",
-        )
-    if failed:
+    if len(failed) == len(views):
         return Counter(failed).most_common(1)[0][0]
-    for view in views:
-        if view.state is ViewState.PENDING and view.reason:
-            return view.reason
-    if not views and unscorable_reasons:
-        return min(unscorable_reasons, key=_weight)
-    return _low_trust(views)
+    # A radiograph of the patient that the network has not seen may show what the others do not.
+    unseen = failed + [why for why in unscorable_reasons if _code(why) in _UNSEEN]
+    if unseen:
+        total = len(views) + len(unseen) - len(failed)
+        # The sentence carries the most frequent cause; `triage show` has each view's.
+        cause = Counter(unseen).most_common(1)[0][0]
+        sentence = f"{len(unseen)} of {total} views could not be scored ({cause})"
+        return reason(Code.PARTLY_SCORED, sentence)
+    return next((v.reason for v in views if v.state is ViewState.PENDING and v.reason), None)
 
 
 def _low_trust(views: Sequence[View]) -> str | None:
-    counted = list(count_once(views))
+    counted = count_once(views)
     raw = sum(view.low_trust for view in counted)
     if not raw:
         return None

@@ -6,7 +6,7 @@ counting once. Between groups the worst decides, so that a healthy side never
 dilutes a fracture.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -31,15 +31,25 @@ class Group:
         return self.probability > self.threshold
 
 
-def count_once(views: Iterable[View]) -> Iterator[View]:
-    """Give the views that count: of those that show one exposure, the first with a probability."""
-    seen: set[str] = set()
+def count_once(views: Iterable[View]) -> list[View]:
+    """Return the views that count: of those that show one exposure, the most abnormal.
+
+    So that nothing which an image shows is dropped for a copy that shows it less.
+    """
+    alone: list[View] = []
+    best: dict[str, View] = {}
     for view in views:
-        if not view.counts or view.exposure in seen:
+        if not view.counts:
             continue
-        if view.exposure is not None:
-            seen.add(view.exposure)
-        yield view
+        if view.exposure is None:
+            alone.append(view)
+        elif view.exposure not in best or _rank(view) > _rank(best[view.exposure]):
+            best[view.exposure] = view
+    return [*alone, *best.values()]
+
+
+def _rank(view: View) -> tuple[bool, float]:
+    return not view.stand_in, view.probability or 0.0
 
 
 def group_views(views: Iterable[View]) -> list[Group]:

@@ -118,9 +118,12 @@ class View:
     threshold: float = 0.5  # of its study type, from the card that scored it
     model: str | None = None
     reason: str | None = None
-    # Views with the same mark show one exposure, which counts once, by the first
-    # of them that has a probability; None: no other shows it.
+    # Views with the same mark show one exposure, which counts once, by the highest
+    # of their probabilities; None: no other shows it.
     exposure: str | None = None
+    # Of a raw image whose presentation is there: it counts as long as that has no
+    # probability, and is no view of the study otherwise.
+    stand_in: bool = False
     low_trust: bool = False  # of a raw image, 'for processing'
 
     @property

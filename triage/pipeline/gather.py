@@ -31,7 +31,6 @@ class OfflineView:
     side: Side = Side.UNKNOWN
     low_trust: bool = False
     exposure: str | None = None  # what it shows, where another view shows it too
-    first: bool = True  # it speaks for the exposure
     remark: str | None = None  # how it counts, where that is not as any other
     source: Source | None = None  # None: not for the network
     verdict: Verdict = field(default_factory=Verdict)
@@ -77,7 +76,7 @@ class OfflineStudy:
                 exposure=view.exposure,
                 low_trust=view.low_trust,
             )
-            for view in sorted(scorable, key=lambda view: not view.first)
+            for view in scorable
         ]
         unscorable = [
             view.verdict.reason
@@ -188,7 +187,6 @@ def _views(members: list[OfflineView | tuple[Path, Instance]]) -> list[OfflineVi
         for view in views[-instance.frames :]:
             view.exposure = f"{standing.exposure}/{view.frame}"
             if standing.exposure != key:
-                view.first = False
                 view.remark = counts_with(instances[standing.exposure][1].sop_instance_uid)
     return views
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection, case, insert, select, update
+from sqlalchemy import Connection, and_, insert, or_, select, update
 
 from triage.core.assessment import Assessment, assess
 from triage.core.reasons import Code, reason
@@ -21,6 +21,14 @@ from triage.store.tables import history, instance, study, view
 
 # A study always has instances; if none of them counts, they came again elsewhere.
 MOVED = reason(Code.INSTANCE_REPLACED, "its images were sent again as part of another study")
+
+
+# A raw image that was scored before its presentation came.
+_STANDS_IN = and_(
+    instance.c.state == InstanceState.UNSCORABLE,
+    instance.c.exposure_id.is_not(None),
+    view.c.state == ViewState.SCORED,
+)
 
 
 def record(
@@ -50,16 +58,14 @@ def lock_studies(connection: Connection, study_ids: Iterable[int]) -> None:
 
 
 def views_of(connection: Connection, study_id: int) -> list[View]:
-    """Return the views of instances that are for the network and were not replaced.
-
-    Of those that show one exposure, that of the instance which speaks for it comes first.
-    """
+    """Return the views that may count, those of instances that were replaced left out."""
     rows = connection.execute(
         select(
             instance.c.study_type,
             instance.c.side,
             instance.c.intent,
             instance.c.exposure_id,
+            instance.c.state.label("instance_state"),
             view.c.frame,
             view.c.state,
             view.c.probability,
@@ -68,8 +74,9 @@ def views_of(connection: Connection, study_id: int) -> list[View]:
             view.c.reason,
         )
         .join(instance, view.c.instance_id == instance.c.id)
-        .where(view.c.study_id == study_id, instance.c.state == InstanceState.SCORABLE)
-        .order_by(case((instance.c.exposure_id == instance.c.id, 0), else_=1), view.c.id)
+        .where(view.c.study_id == study_id)
+        .where(or_(instance.c.state == InstanceState.SCORABLE, _STANDS_IN))
+        .order_by(view.c.id)
     )
     return [
         View(
@@ -81,6 +88,7 @@ def views_of(connection: Connection, study_id: int) -> list[View]:
             model=row.model,
             reason=row.reason,
             exposure=None if row.exposure_id is None else f"{row.exposure_id}/{row.frame}",
+            stand_in=row.instance_state != InstanceState.SCORABLE,
             low_trust=row.intent == Intent.PROCESSING,
         )
         for row in rows
@@ -101,7 +109,7 @@ def refresh(
     assessment = assess(
         views,
         closed=closed,
-        unscorable_reasons=() if views else _unscorable_reasons(connection, study_id),
+        unscorable_reasons=_unscorable_reasons(connection, study_id) or ([] if views else [MOVED]),
         image_after_reading=row.image_after_reading,
     )
     score = assessment.score
@@ -145,7 +153,7 @@ def _unscorable_reasons(connection: Connection, study_id: int) -> list[str]:
         )
         .order_by(instance.c.id)
     )
-    return [row.reason for row in rows] or [MOVED]
+    return [row.reason for row in rows]
 
 
 def _record_outcome(

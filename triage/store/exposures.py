@@ -44,17 +44,31 @@ def concerns_others(connection: Connection, study_id: int, received: Instance) -
     return connection.execute(others.limit(1)).first() is not None
 
 
+def holds_raw_images(connection: Connection, study_id: int) -> bool:
+    """Say whether how the study's views come out may change how its instances stand."""
+    raw = select(instance.c.id).where(
+        instance.c.study_id == study_id, _CANDIDATE, instance.c.intent == Intent.PROCESSING
+    )
+    return connection.execute(raw.limit(1)).first() is not None
+
+
 def settle(connection: Connection, study_id: int) -> None:
     """Work out again how the study's instances stand to each other, and store what changed."""
     rows = connection.execute(
         select(instance).where(instance.c.study_id == study_id, _CANDIDATE)
     ).all()
-    standings = stand(_candidate(row) for row in rows)
+    hopeful = connection.execute(
+        select(view.c.instance_id).where(
+            view.c.study_id == study_id, view.c.state != ViewState.FAILED
+        )
+    )
+    readable = set(hopeful.scalars())
+    standings = stand(_candidate(row, readable=row.id in readable) for row in rows)
     for row in rows:
         _store(connection, row, standings[row.id])
 
 
-def _candidate(row: Row[*tuple[Any, ...]]) -> Candidate:
+def _candidate(row: Row[*tuple[Any, ...]], *, readable: bool) -> Candidate:
     return Candidate(
         key=row.id,
         sop_instance_uid=row.sop_instance_uid,
@@ -68,6 +82,7 @@ def _candidate(row: Row[*tuple[Any, ...]]) -> Candidate:
             view_position=row.view_position,
             source=row.source_uid,
         ),
+        readable=readable,
     )
 
 

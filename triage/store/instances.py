@@ -7,7 +7,7 @@ from types import MappingProxyType
 from sqlalchemy import Connection, case, insert, select, update
 
 from triage.core.reasons import Code, reason
-from triage.core.study import Exposure, Instance, InstanceState, ViewState
+from triage.core.study import Instance, InstanceState, ViewState
 from triage.store.tables import instance, view
 
 SUPERSEDED = reason(Code.INSTANCE_REPLACED, "the same SOP instance came again with other bytes")
@@ -99,8 +99,6 @@ def _insert(connection: Connection, study_id: int, received: Instance, now: date
         sop_class_uid=received.sop_class_uid,
         transfer_syntax_uid=received.transfer_syntax_uid,
         modality=received.modality,
-        body_part=received.body_part,
-        **_exposure(received.exposure),
         **_judgement(received),
         size=received.size,
         calling_ae_title=received.calling_ae_title,
@@ -111,25 +109,22 @@ def _insert(connection: Connection, study_id: int, received: Instance, now: date
 
 
 def _judgement(received: Instance) -> dict[str, object]:
+    exposure = received.exposure
     return {
+        "body_part": received.body_part,
         "study_type": received.study_type,
         "part_from": received.part_from,
         "side": received.side,
         "side_from": received.side_from,
         "exposed_field": received.exposed_field,
-        "frames": received.frames,
-        "state": InstanceState.SCORABLE if received.frames else InstanceState.UNSCORABLE,
-        "reason": received.reason,
-    }
-
-
-def _exposure(exposure: Exposure) -> dict[str, object]:
-    return {
         "intent": exposure.intent,
         "irradiation_event": exposure.event,
         "acquired": exposure.acquired,
         "view_position": exposure.view_position,
         "source_uid": exposure.source,
+        "frames": received.frames,
+        "state": InstanceState.SCORABLE if received.frames else InstanceState.UNSCORABLE,
+        "reason": received.reason,
     }
 
 

@@ -45,8 +45,8 @@ def rescore_study(
         lock_studies(connection, [study_id])
         for instance_id, judged in today.items():
             _judge(connection, study_id, instance_id, judged)
-        settle(connection, study_id)
         _queue(connection, study_id)
+        settle(connection, study_id)
         record(connection, study_id, now, "rescore", actor=by)
         refresh(connection, study_id, now)
 

@@ -17,6 +17,7 @@ from triage.core.study import InstanceState, StudyStatus, ViewState
 from triage.core.studytype import StudyType
 from triage.store.database import Database
 from triage.store.derive import lock_studies, refresh
+from triage.store.exposures import holds_raw_images, settle
 from triage.store.tables import instance, study, view
 
 HOLD = timedelta(seconds=30)  # renewed by the scorer while it lives
@@ -141,6 +142,10 @@ def save_results(
         for result in results:
             if _store(connection, scorer, result, now):
                 touched[result.work.study_id] = result.work.study_instance_uid
+        for study_id in touched:
+            # A presentation that cannot be read gives its place back to the raw image.
+            if holds_raw_images(connection, study_id):
+                settle(connection, study_id)
         return [
             (uid, refresh(connection, study_id, now).status)
             for study_id, uid in sorted(touched.items())
