@@ -105,9 +105,7 @@ class StudySettings(Section):
     quiet: Annotated[Seconds, Field(gt=0)] = 10
     limit: Annotated[Seconds, Field(gt=0)] = 600
     unknown_part: Literal["skip", "score"] = "skip"
-    parts: dict[
-        Annotated[str, AfterValidator(check_key)], Annotated[str, AfterValidator(_part)]
-    ] = Field(default_factory=dict)
+    parts: dict[PartKey, PartName] = Field(default_factory=dict)
 
     @field_validator("parts")
     @classmethod

@@ -23,10 +23,10 @@ from triage.dicom.transport import Limits
 from triage.settings import DicomSettings
 
 COMPUTED_RADIOGRAPHY = b"1.2.840.10008.5.1.4.1.1.1"
-BREAST_TOMOSYNTHESIS = b"1.2.840.10008.5.1.4.1.1.13.1.3"  # which the receiver does not offer
+ECG_WAVEFORM = b"1.2.840.10008.5.1.4.1.1.9.1.1"  # 12-lead ECG Waveform Storage
 IMPLICIT_LITTLE_ENDIAN = b"1.2.840.10008.1.2"
 EXPLICIT_LITTLE_ENDIAN = b"1.2.840.10008.1.2.1"
-HTJ2K = b"1.2.840.10008.1.2.4.201"  # which the receiver does not decode
+MPEG4 = b"1.2.840.10008.1.2.4.102"
 ASSOCIATE_RQ, ASSOCIATE_AC, ASSOCIATE_RJ, DATA_TF, ABORT = 1, 2, 3, 4, 7  # PS3.8 9.3, PDU types
 A_SHORT_WHILE = 0.5  # seconds
 
@@ -289,7 +289,7 @@ def test_silent_peers_do_not_hold_up_the_end_of_the_daemon(start_daemon, connect
 
 @pytest.mark.parametrize(
     ("sop_class", "syntax"),
-    [(BREAST_TOMOSYNTHESIS, IMPLICIT_LITTLE_ENDIAN), (COMPUTED_RADIOGRAPHY, HTJ2K)],
+    [(ECG_WAVEFORM, IMPLICIT_LITTLE_ENDIAN), (COMPUTED_RADIOGRAPHY, MPEG4)],
     ids=["SOP class", "transfer syntax"],
 )
 def test_a_sender_that_offers_nothing_we_take_is_in_the_log(free_port, sop_class, syntax, connect):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from triage.core.anatomy.codes import meaning_of
 from triage.core.anatomy.records import Evidence, Part, Place, Region
-from triage.core.anatomy.table import GLUED_SIDES, PartTable
+from triage.core.anatomy.table import GLUED_SIDES, LANGUAGES, Mention, PartTable
 from triage.core.anatomy.text import Words, read_words
 from triage.core.studytype import StudyType
 
@@ -20,56 +20,90 @@ _BESIDE = frozenset({*GLUED_SIDES, "both", "bilateral", "bilat", "unilateral", "
 class _Reading:
     """What one attribute says."""
 
-    places: tuple[Place, ...]  # in its order, each once
+    mentions: tuple[Mention, ...]  # in its order
     said_by: str
     unrecognised: bool = False  # it names something, and no table knows it
 
     @property
     def outside(self) -> bool:
-        return Region.OUTSIDE in self.places
+        return any(mention.place is Region.OUTSIDE for mention in self.mentions)
+
+    @property
+    def weak(self) -> bool:
+        """Say whether every word for a study type in it has another meaning, too."""
+        return all(mention.weak for mention in self.mentions if _is_type(mention))
 
     @property
     def study_types(self) -> tuple[StudyType, ...]:
-        """The study types named; a finger of the hand is a finger."""
-        types = [place for place in self.places if isinstance(place, StudyType)]
+        """The study types named, each once; a finger of the hand is a finger, one of the foot a toe."""
+        if self.outside and self.weak:
+            return ()
+        places = dict.fromkeys(mention.place for mention in self.mentions)
+        types = [place for place in places if isinstance(place, StudyType)]
         if StudyType.FINGER in types and StudyType.HAND in types:
             types.remove(StudyType.HAND)
         return tuple(types)
+
+    def confirms(self, weak: "_Reading") -> bool:
+        """Say whether this reading shows that the weak word of another was meant as it was read.
+
+        It does in a word of the same language, and where it names the hand,
+        which finger and carpus are parts of. An English wrist says nothing for
+        a French hand: MAIN was English, then.
+        """
+        if StudyType.HAND in self.study_types:
+            return True
+        return not _languages(self).isdisjoint(_languages(weak))
+
+
+def _is_type(mention: Mention) -> bool:
+    return isinstance(mention.place, StudyType)
+
+
+def _languages(reading: _Reading) -> frozenset[str]:
+    return frozenset().union(*(m.languages for m in reading.mentions if _is_type(m)))
 
 
 def find_part(evidence: Sequence[Evidence], table: PartTable) -> Part:
     """Find the part of the body; *evidence* stands nearest to the image first.
 
-    The first attribute that names one place alone decides. Where none does, a
-    part outside the seven that was named anywhere keeps the image from being
-    scored; else the first of two study types named together is taken, since
-    both can be scored.
+    The first attribute that names one place alone decides. A word that has
+    another meaning, too (`words.WEAK`), waits for what the later attributes
+    say: it decides unless one of them names a part outside the seven. Where
+    nothing decides, a part outside that was named anywhere keeps the image from
+    being scored; else the first of two study types named together is taken,
+    since both can be scored.
     """
     readings = []
+    waiting: _Reading | None = None
     for item in evidence:
         reading = _read(item, table)
         readings.append(reading)
         types = reading.study_types
-        if len(types) == 1 and not reading.outside:
-            return Part(
-                region=Region.UPPER_EXTREMITY, study_type=types[0], decided_by=reading.said_by
-            )
         if reading.outside and not types:
             return _without_type(Region.OUTSIDE, reading)
+        if len(types) == 1 and not reading.outside:
+            if not reading.weak:
+                return _of_type(waiting if waiting and reading.confirms(waiting) else reading)
+            waiting = waiting or reading
     for reading in readings:
         if reading.outside:
             return _without_type(Region.OUTSIDE, reading)
+    if waiting:
+        return _of_type(waiting)
     for reading in readings:
-        if types := reading.study_types:
-            return Part(
-                region=Region.UPPER_EXTREMITY,
-                study_type=types[0],
-                decided_by=f"{reading.said_by}, {types[0]} named first",
-            )
+        if reading.study_types:
+            return _of_type(reading)
     for reading in readings:
         if reading.unrecognised:
             return _without_type(Region.UNRECOGNISED, reading)
     return Part(region=Region.UNKNOWN, study_type=None, decided_by="")
+
+
+def _of_type(reading: _Reading) -> Part:
+    first, *others = reading.study_types
+    decided_by = f"{reading.said_by}, {first} named first" if others else reading.said_by
+    return Part(region=Region.UPPER_EXTREMITY, study_type=first, decided_by=decided_by)
 
 
 def _without_type(region: Region, reading: _Reading) -> Part:
@@ -85,32 +119,35 @@ def _read(item: Evidence, table: PartTable) -> _Reading:
         words = _without_sides(words)
         place, _ = table.term(words)
         if place is not None:
-            return _Reading((place,), said_by)
-    places = _named(words, table)
-    unrecognised = item.attribute in NAMING and bool(words.words) and not places
-    return _Reading(places, said_by, unrecognised)
+            return _Reading((_known(place),), said_by)
+    mentions = tuple(table.mentions(words))
+    unrecognised = item.attribute in NAMING and bool(words.words) and not mentions
+    return _Reading(mentions, said_by, unrecognised)
 
 
 def _read_codes(item: Evidence, table: PartTable) -> _Reading:
     """Read the codes of a sequence; a code that a table knows says more than its meaning."""
-    places: list[Place] = []
+    mentions: list[Mention] = []
     speaking = []
     for coded in item.codes:
         known = table.code(coded)
-        named = _named(read_words(meaning_of(coded)), table) if known is None else (known,)
+        named = table.mentions(read_words(meaning_of(coded))) if known is None else [_known(known)]
+        if item.attribute == "ViewCodeSequence":  # "caudo-cranial" says how the ray goes
+            named = [m for m in named if not (m.by_stem and m.place is Region.OUTSIDE)]
         if named:
             speaking.append(str(coded))
-            places += named
+            mentions += named
     said_by = "; ".join(speaking or [str(item.codes[0])])
     return _Reading(
-        tuple(dict.fromkeys(places)),
+        tuple(mentions),
         f"{item.attribute} {said_by[: 2 * _QUOTED]}",
-        unrecognised=item.attribute in NAMING and not places,
+        unrecognised=item.attribute in NAMING and not mentions,
     )
 
 
-def _named(words: Words, table: PartTable) -> tuple[Place, ...]:
-    return tuple(dict.fromkeys(mention.place for mention in table.mentions(words)))
+def _known(place: Place) -> Mention:
+    """A term or a code: it stands for one place in every language."""
+    return Mention(place, 0, 0, LANGUAGES)
 
 
 def _without_sides(words: Words) -> Words:

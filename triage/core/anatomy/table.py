@@ -1,7 +1,7 @@
 """What the words, terms and codes stand for: ours, and before them the site's own."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from triage.core.anatomy import codes, elsewhere, words
@@ -24,6 +24,8 @@ class Mention:
     start: int  # its first word
     end: int  # behind its last
     languages: frozenset[str]  # whose word it is
+    weak: bool = False  # the word has another meaning, too
+    by_stem: bool = False  # the word begins or ends as a word of the table does
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class _Entry:
     place: Place | None  # None: a phrase that means no part of the body
     languages: frozenset[str] = LANGUAGES
     ambiguous: bool = False  # counts in a French text alone
+    weak: bool = False
+    is_stem: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,8 @@ class PartTable:
             entry = self._site.match(text, at) or _OURS.match(text, at)
             end = at + (len(entry.phrase) if entry else 1)
             if entry is not None and entry.place is not None:
-                yield Mention(entry.place, at, end, entry.languages)
+                weak = entry.weak or (entry.ambiguous and not _french(text, at))
+                yield Mention(entry.place, at, end, entry.languages, weak, entry.is_stem)
             at = end
 
     def term(self, text: Words) -> tuple[Place | None, str]:
@@ -109,7 +114,7 @@ class PartTable:
         if (place := self._whole(text.joined)) is not None:
             return place, ""
         for affix, side in GLUED_SIDES.items():
-            for rest in (text.joined.removeprefix(affix), text.joined.removesuffix(affix)):
+            for rest in (text.joined.removeprefix(affix), _without_suffix(text.joined, affix)):
                 if rest != text.joined and isinstance(place := self._whole(rest), StudyType):
                     return place, side
         return None, ""
@@ -119,13 +124,24 @@ class PartTable:
         return entry.place if entry else TERMS.get(word)
 
 
+def _without_suffix(word: str, side: str) -> str:
+    """Take a side off the end; a letter behind a vowel makes an adjective (ULNAR), no side."""
+    rest = word.removesuffix(side)
+    return word if len(side) == 1 and rest.endswith(tuple("aeiou")) else rest
+
+
+def _french(text: Words, at: int) -> bool:
+    """Say whether the words beside the one at *at* show the text to be French."""
+    return not words.FRENCH.isdisjoint((*text.words[:at], *text.words[at + 1 :]))
+
+
 def _foreign(text: Words, at: int) -> bool:
     """Say whether the word at *at*, which two languages share, is not meant as the French one."""
-    others = {*text.words[:at], *text.words[at + 1 :]}
-    if others.isdisjoint(words.FRENCH):
-        bare = all(word in words.PROJECTIONS or word.isdigit() for word in others)
-        return not (bare and text.words[at] == "main")
-    return False
+    if _french(text, at):
+        return False
+    others = (*text.words[:at], *text.words[at + 1 :])
+    neutral = all(word in words.NEUTRAL or word.isdigit() for word in others)
+    return not (neutral and text.words[at] == "main")
 
 
 def _phrases(listed: str) -> list[str]:
@@ -137,17 +153,21 @@ def _gather(
 ) -> dict[tuple[str, ...], _Entry]:
     """Enter the words of all languages, each with the languages that have it."""
     entries: dict[tuple[str, ...], _Entry] = {}
+    weak = set(chain.from_iterable(map(spellings, _phrases(words.WEAK))))
     for place, by_language in listed:
         for language, names in by_language.items():
             for phrase in chain.from_iterable(map(spellings, _phrases(names))):
                 known = entries[phrase].languages if phrase in entries else frozenset()
                 ambiguous = len(phrase) == 1 and phrase[0] in words.AMBIGUOUS
-                entries[phrase] = _Entry(phrase, place, known | {language}, ambiguous)
+                entries[phrase] = _Entry(
+                    phrase, place, known | {language}, ambiguous, phrase in weak
+                )
     return entries
 
 
 def _stems(listed: Iterable[tuple[Place, Mapping[str, str]]]) -> dict[str, _Entry]:
-    return {phrase[0]: entry for phrase, entry in _gather(listed).items() if len(phrase) == 1}
+    entries = _gather(listed).items()
+    return {phrase[0]: replace(entry, is_stem=True) for phrase, entry in entries if len(phrase) == 1}
 
 
 def _ours() -> _Lexicon:

@@ -51,7 +51,7 @@ WORDS: dict[StudyType, dict[str, str]] = {
         "en": """forearm, forearms, fore arm, fore arms, lower arm, lower arms, radius, radii, ulna,
             ulnae, radius and ulna, radius ulna, rad ulna, radioulnar""",
         "de": "Unterarm, Unterarme, Unterarms, Radius, Ulna, Elle, Speiche, Elle und Speiche",
-        "fr": """avant bras, radius, ulna, cubitus, radius et cubitus, radius et ulna,
+        "fr": """avant bras, av bras, avt bras, avants bras, radius, ulna, cubitus, radius et cubitus, radius et ulna,
             deux os de l avant bras""",
         "es": """antebrazo, antebrazos, cúbito, cúbito y radio, radio y cúbito, ulna,
             radio y ulna""",
@@ -98,7 +98,7 @@ WORDS: dict[StudyType, dict[str, str]] = {
         "de": """Finger, Fingers, Fingern, Daumen, Zeigefinger, Mittelfinger, Ringfinger,
             Kleinfinger, kleiner Finger, Dig manus, Digiti manus, Langfinger""",
         "fr": """doigt, doigts, doigt de la main, doigts de la main, pouce, pouces, index,
-            annulaire, auriculaire, majeur, phalange de la main""",
+            annulaire, auriculaire, majeur, index de la main, index main, phalange de la main""",
         "es": """dedo, dedos, dedo de la mano, dedos de la mano, dedo mano, dedos mano, pulgar,
             pulgares, dedo pulgar, dedo índice, meñique""",
         "it": """dito, dita, dito della mano, dita della mano, dito mano, dita mano, pollice,
@@ -127,8 +127,11 @@ VAGUE = {
 }
 
 # Phrases in which a word of the tables means something else.
-IGNORED = """hand held, hand injection, hand side, hand out, deux côtés, les deux côtés, tous côtés,
-    de côté, second hand, hand over, arm chair, arm rest"""
+IGNORED = """hand held, hand injection, hand side, hand out, deux côtés, 2 côtés, tous côtés, de côté,
+    second hand, hand over, arm chair, arm rest, sacred heart, cranio caudal, cranio caudale,
+    caudo cranial, caudo craniale, caudo crânien, crânio caudal, craneo caudal, caudo craneal,
+    kranio kaudal, kaudo kranial, cranial, kranial, trans thoracic, trans thorakal, trans thoracal,
+    trans thoracique, trans torácico, trans torácica, trans toracico, trans toracica"""
 
 # What a word begins or ends with. These are stems that no other word of the six
 # languages has at its beginning or end; German compounds need them most
@@ -186,13 +189,20 @@ ENDINGS: dict[StudyType, dict[str, str]] = {
     StudyType.FINGER: {"de": "finger, fingers, daumen"},
 }
 
-# French words that are English ones too. They count beside a word that shows the
-# text to be French, or with nothing but a projection beside them.
+# Words that have another meaning, too: a *dedo*, *dito* or *doigt* may be a toe, the
+# foot has a Kahnbein and the knee a semilunar cartilage, and vertebrae are taken in a Y view.
+WEAK = """dedo, dedos, dedo mínimo, dito, dita, doigt, doigts, Kahnbein, scaphoïde, os scaphoïde,
+    scafoide, escafoides, escafoide, semilunar, semilunare, semi lunaire, Y view, Y Aufnahme,
+    west point, Elle"""
+
+# French words that are English ones too. Beside a word that shows the text to be
+# French they count; so does MAIN where all the others say nothing of the language,
+# but weakly.
 AMBIGUOUS = frozenset({"main", "index", "majeur"})
-_FRENCH = """gauche droite droit gche dte g d de du des la le les et face profil os rx radio
-    radiographie radiographies radiographique incidence incidences trois quarts comparatif
-    comparative comparatives doigt doigts poignet pouce main mains enfant cliche cliches osseux
-    post avec"""
-_PROJECTIONS = "ap pa dp dv lat lateral obl oblique l r lt rt x xr cr dr dx f p"
+_FRENCH = """gauche droite droit gche dte du des le les et profil radiographie radiographies
+    radiographique trois comparatif comparatives doigt doigts poignet pouce enfant cliche cliches
+    osseux avec"""
+_NEUTRAL = """ap pa dp dv lat lateral obl oblique l r lt rt x xr cr dr dx f p g d de la face os rx
+    radio incidence incidences mains"""
 FRENCH = frozenset(_FRENCH.split())
-PROJECTIONS = frozenset(_PROJECTIONS.split())
+NEUTRAL = frozenset(_NEUTRAL.split())
