@@ -2,7 +2,9 @@
 
 pydicom's own test data and pydicom-data, as they are and once more relabelled
 as radiographs of a hand, so that their pixels are decoded. TRIAGE_CORPUS names
-further folders (those of other packages), separated by colons.
+further folders, separated by colons: those into which `dpkg -x` unpacks Debian's
+python3-pydicom, dicomscope, libgdcm3.0, python3-nibabel, heudiconv, octave-dicom
+and dicomnifti, and DCMTK's examples after dump2dcm.
 """
 
 import os
@@ -40,6 +42,8 @@ from triage.dicom import radiograph
 pytestmark = pytest.mark.dcmtk
 
 ANSWER = re.compile(r"Received Store Response \((.+)\)")
+NOT_OFFERED = "refused at negotiation"
+NOT_SENT = "the sender cannot read or send it"
 # What storescu proposes beside the plain syntaxes.
 PROPOSE = {
     RLELossless: "-xr",
@@ -98,8 +102,9 @@ def send(port, file):
     if answered := ANSWER.findall(said):
         return answered[-1]
     if "No presentation context" in said or "No Acceptable Presentation Contexts" in said:
-        return "refused at negotiation"
-    return "the sender cannot read or send it" if ran.returncode else "the sender passes it over"
+        return NOT_OFFERED
+    assert ran.returncode, f"storescu passed over {file}"
+    return NOT_SENT
 
 
 def proposal(file):
@@ -124,6 +129,8 @@ def test_every_file_is_scored_or_explained_or_refused(
 
     stored = daemon.events("instance_stored")
     assert said.count("Success") == len(stored) > 300
+    assert set(said) <= {"Success", "Error: CannotUnderstand", NOT_OFFERED, NOT_SENT}
+    assert said.count(NOT_SENT) < len(files) / 8
     wait_until(lambda: settled(daemon), "every study is complete", seconds=240)
     views = daemon.sql(
         "SELECT instance.state, instance.reason AS why, view.state AS view, view.reason "
