@@ -35,6 +35,7 @@ DESCRIPTIONS = {
         *("Hombro derecho AP y axial", "RX clavícula izq", "articulación acromioclavicular"),
         *("SPALLA DX", "Rx clavicola sinistra", "Scapola sx", "OMBRO DIREITO", "Rx clavícula esq"),
         *("Articulação acromioclavicular", "Schulter Schwedenstatus", "Shoulder Grashey"),
+        *("Shoulder trans-thoracic lateral", "Épaule transthoracique", "Clavicle 15 cranial"),
     ],
     HUMERUS: [
         *("Humerus AP/LAT", "XR upper arm left", "Oberarm links ap", "Oberarmschaft seitlich"),
@@ -51,6 +52,7 @@ DESCRIPTIONS = {
         *("Forearm LT", "radius and ulna", "Unterarm rechts", "Unterarmschaft", "Elle und Speiche"),
         *("Avant-bras G", "les deux os de l'avant-bras", "antebrazo derecho", "cúbito y radio"),
         *("Avambraccio sx", "radio e ulna", "Antebraço direito", "rádio e ulna", "avantbras"),
+        *("AV BRAS DROIT", "avt-bras gauche"),
     ],
     WRIST: [
         *("WRIST PA", "Scaphoid series", "carpal tunnel view", "distal radius fracture"),
@@ -64,6 +66,8 @@ DESCRIPTIONS = {
         *("Mittelhand re", "Main gauche face", "mains comparatives", "RX MAIN", "Métacarpe"),
         *("Mano derecha", "RX DE MANO IZQ", "metacarpiano", "edad ósea", "Mano sinistra", "mani"),
         *("Mão direita", "MAO ESQ", "Rx mãos", "idade óssea", "Hand.ap", "hand_ap", "HandAP"),
+        *("Mains 2 côtés", "Mains des 2 cotes", "mains les 2 côtés", "MAIN D", "Radio de la main"),
+        *("RX mano - Regione Lombardia", "HAND, Sacred Heart Hospital"),
     ],
     FINGER: [
         *("Finger 2 views", "Thumb LT", "index finger", "Ring finger of left hand", "4th finger"),
@@ -107,6 +111,28 @@ OUTSIDE = [
         "piede sx",
     ),
     *("dito del piede", "dita piede", "caviglia", "bacino", "torace", "colonna", "Joelho", "pé"),
+    *(
+        "tarso",
+        "RX tarso dx",
+        "mediopié",
+        "retropié",
+        "médio-pé",
+        "retropé",
+        "Zeh 2",
+        "Zehe",
+        "MTP",
+    ),
+    *(
+        "MTP-Gelenk",
+        "metatarsal",
+        "metatarsiano",
+        "Métatarse",
+        "calcaneus",
+        "Kalkaneus",
+        "Calcanhar",
+    ),
+    *("Fußwurzel", "Großzehengrundgelenk", "arrière-pied", "tarse", "astragale", "retropiede"),
+    *("Rachis lombaire", "lombare", "coluna lombar", "rachide lombosacrale", "Lumbar", "sacral"),
     *("dedo do pé", "tornozelo", "bacia", "coluna", "tórax", "quadril", "perna", "alluce", "hálux"),
 ]
 NOTHING = [
@@ -114,6 +140,15 @@ NOTHING = [
     *("the main view", "Index", "radio", "Arm links", "UPPER EXTREMITY", "upper limb", "membre"),
     *("hand held", "thumbnail", "Extremität", "ulnar deviation", "AP", "lateral", "", "L", "12345"),
     *("brasil", "manual", "commando", "Armut", "secondhand", "puncture"),
+    *(
+        "MAIN OR POST OP",
+        "MAIN post op",
+        "MAIN ET TUBE",
+        "main os",
+        "Index radio",
+        "cranio-caudal",
+        "zehn",
+    ),
 ]
 
 
@@ -168,6 +203,7 @@ def test_a_description_that_names_no_part_decides_nothing(text):
             ("EPAULE", SHOULDER),
         ),
         *(("HANDGELENK", WRIST), ("SHOULDER BILATERAL", SHOULDER), ("SHLDR", SHOULDER)),
+        *(("SCAPULAR", SHOULDER), ("ULNAR", FOREARM), ("CARPAL", WRIST), ("METACARPAL", HAND)),
     ],
 )
 def test_body_part_examined_is_read_as_sites_write_it(term, study_type):
@@ -222,6 +258,78 @@ def test_two_study_types_leave_the_decision_to_the_next_attribute():
     assert found(both, said("Wrist", "StudyDescription")).study_type is WRIST
     assert found(both).study_type is HAND
     assert found(both).decided_by == "SeriesDescription 'Hand and wrist', hand named first"
+
+
+@pytest.mark.parametrize(
+    ("series", "study"),
+    [
+        *(("DEDO 2", "RX PIE DERECHO"), ("Dedos", "Pé esquerdo"), ("Dito", "RX piede")),
+        *(("Doigt 2", "Pied gauche"), ("Kahnbein ap", "Fuß rechts"), ("Kahnbeine", "Vorfuß")),
+        *(("Scafoide dx", "RX piede destro"), ("Scaphoïde", "Pied droit"), ("Dita", "Avampiede")),
+        *(("escafoides", "RX mediopié"), ("semilunar", "RX RODILLA"), ("Y View", "HIP")),
+        *(("MAIN PA", "CHEST"), ("Main G FACE", "THORAX"), ("Y-Aufnahme", "BWS")),
+        *(("Dedo 2", "Pie y mano"), ("Elle ap", "Genou")),
+    ],
+)
+def test_a_word_with_another_meaning_yields_to_a_part_outside(series, study):
+    part = found(said(series), said(study, "StudyDescription"))
+
+    assert part.region is Region.OUTSIDE
+    assert part.decided_by == f"StudyDescription {study!r}"
+
+
+@pytest.mark.parametrize(
+    ("series", "study", "study_type"),
+    [
+        *(("Dedo 2", "", FINGER), ("Dedo 2", "RX mano", FINGER), ("Dedo 2", "XR Hand", FINGER)),
+        *(("Dedo 2", "Mano y muñeca", FINGER), ("Dito II", "Mano e polso", FINGER)),
+        *(("Kahnbein ap", "Handgelenk", WRIST), ("Kahnbein ap", "Hand rechts", WRIST)),
+        *(("Y View", "Shoulder 3 views", SHOULDER), ("Y View", "", SHOULDER)),
+        *(("MAIN PA", "Main droite", HAND), ("MAIN PA", "Poignet droit", HAND)),
+        *(("MAIN PA", "WRIST 3 VIEWS", WRIST), ("MAIN PA", "EXTREMITY", HAND)),
+    ],
+)
+def test_a_word_with_another_meaning_decides_unless_a_part_outside_is_named(
+    series, study, study_type
+):
+    assert found(said(series), said(study, "StudyDescription")).study_type is study_type
+
+
+@pytest.mark.parametrize(
+    ("series", "study_type"),
+    [
+        *(("Dedo de la mano", FINGER), ("Dedo 2 mano", FINGER), ("Finger 2", FINGER)),
+        *(("Main droite", HAND), ("Kahnbeinserie", WRIST), ("Scaphoid", WRIST)),
+        *(("Scaphoïde poignet", WRIST), ("Shoulder Y view", SHOULDER)),
+    ],
+)
+def test_a_word_of_one_meaning_decides_before_the_study(series, study_type):
+    part = found(said(series), said("Knee and foot", "StudyDescription"))
+
+    assert (part.study_type, part.decided_by) == (study_type, f"SeriesDescription {series!r}")
+
+
+def test_a_body_part_with_another_meaning_waits_too():
+    finger = said("DEDO", "BodyPartExamined")
+
+    assert found(finger, said("RX PIE", "StudyDescription")).region is Region.OUTSIDE
+    assert found(finger, said("RX MANO", "StudyDescription")).study_type is FINGER
+
+
+@pytest.mark.parametrize("text", ["Dedo 2 pie", "Scaphoïde du pied droit", "Dito 2 - piede"])
+def test_a_toe_is_no_finger_in_one_text_either(text):
+    assert found(said(text), said("Hand", "StudyDescription")).region is Region.OUTSIDE
+
+
+def test_the_way_of_the_ray_is_no_part():
+    for meaning, part in [("caudo-cranial", "Clavicle"), ("cranio-caudal", "Schulter")]:
+        view = coded("SCT", "399196006", meaning, "ViewCodeSequence")
+
+        assert found(view, said(part)).study_type is SHOULDER
+    lumbar = coded("99X", "1", "lumbar flexion view", "ViewCodeSequence")
+    assert found(lumbar, said("Hand")).study_type is HAND
+    assert found(coded("99X", "1", "Skull PA", "ViewCodeSequence")).region is Region.OUTSIDE
+    assert found(coded("99X", "1", "Lumbar")).region is Region.OUTSIDE
 
 
 def test_inside_and_outside_together_are_outside_unless_another_attribute_decides():

@@ -33,6 +33,7 @@ HAND_CODE = ("SCT", "85562004", "Hand")
             "Mano izquierda",
         ),
         *("RX MUÑECA IZQ", "mano I", "codo izqdo", "Mano sinistra", "polso sx", "spalla sin"),
+        *("DX MANO IZQ", "Hand dv li", "Hand li in 2 Ebenen"),
         *("gomito SN", "Mão esquerda", "punho esq", "Mao E", "MÃO E AP", "Ombro E", "AP LEFT"),
     ],
 )
@@ -54,6 +55,7 @@ def test_a_description_names_the_left_side(text):
         ),
         *("rechter Ellenbogen", "Main droite", "Main D", "coude dte", "Mano derecha", "codo dcha"),
         *("Mano der", "muñeca D", "Mano destra", "polso dx", "spalla D", "Mão direita", "punho D"),
+        *("mano dx", "MANO DX AP", "DX POLSO", "polso ap dx", "Hand dv re", "Finger re Dig 2"),
         *("ombro dir", "Mao D perfil", "AP RT", "RX PUNHO AP E PERFIL D"),
     ],
 )
@@ -92,6 +94,10 @@ def test_a_description_names_the_right_side(text):
         ),
         *("mano sin contraste", "", "LL", "RL", "both hands", "Hände beidseits", "Hand bds"),
         *("mains bilatérales", "ambas manos", "entrambe le mani", "Hand L/R", "Hand re + li"),
+        *("HAND RE-CHECK", "RE-EXAM HAND 3 VIEWS", "HAND RE DO", "RE-TAKE HAND", "wrist re exam"),
+        *("DX MANO AP", "MANO AP DX", "MANO DX FRACTURA", "DX-MANO", "LI HAND", "re: Finger"),
+        *("Hand dv re, Hand dv li", "Hand re, Hand links", "Hand re Fraktur, Hand li"),
+        *("Mains 2 côtés", "Mains des 2 cotes", "mains, les deux côtés", "Mains 2 côtés droite"),
         *("Main droite et gauche", "Hand left and right", "g", "d", "E"),
     ],
 )
@@ -105,6 +111,9 @@ def test_a_description_that_names_no_side_or_both_decides_nothing(text):
         *(("LT HAND", Side.LEFT), ("HAND_R", Side.RIGHT), ("LHAND", Side.LEFT)),
         *(("RWRIST", Side.RIGHT), ("HANDLT", Side.LEFT), ("RADIUS", Side.UNKNOWN)),
         *(("LSPINE", Side.UNKNOWN), ("L ARM", Side.LEFT), ("HAND", Side.UNKNOWN)),
+        *(("SCAPULAR", Side.UNKNOWN), ("ULNAR", Side.UNKNOWN), ("CLAVICULAR", Side.UNKNOWN)),
+        *(("HANDR", Side.RIGHT), ("WRISTL", Side.LEFT), ("ULNA_R", Side.RIGHT)),
+        *(("RULNA", Side.RIGHT), ("SCAPULALT", Side.LEFT)),
     ],
 )
 def test_body_part_examined_may_hold_the_side(term, side):

@@ -84,6 +84,52 @@ def test_what_is_no_exposure_of_the_patient_is_not_scored(fields, code):
 
 
 @pytest.mark.parametrize(
+    "description",
+    [
+        *("AI", "A.I.", "ki", "Ai fracture detection", "ai result overlay", "Result AI", "CAD"),
+        *("AI result: fracture", "KI-Befund", "KI gestützte Auswertung", "AI_OVERLAY", "hand_CAD"),
+        *("A.I. findings", "Hand PA (AI result)", "overlay AI v2", "Annotated by AI", "ai triage"),
+        *("AI: negative", "Résultat IA", "Detección IA", "IA fracture detection", "AI bone age"),
+        *("heat map", "Heatmaps", "saliency", "künstliche Intelligenz", "BoneView annotated"),
+        *("Rayvolve", "RBfracture", "qMSK", "Lunit INSIGHT", "Annalise", "GLEAMER", "Milvue"),
+    ],
+)
+def test_a_description_of_an_algorithms_result_is_seen(description):
+    assert chosen(descriptions=(description,)).reason.startswith("algorithm_result: ")
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        *("RX AI POLSI", "RX MANI ED AI GOMITI", "referto ai polsi", "report ai polsi"),
+        *("RX ai polsi: negative", "RX ai polsi - triage verde", "esiti frattura ai polsi"),
+        *("J'AI", "j'ai une fracture", "IA fracture distal radius", "Fracture IA poignet", "IA"),
+        *("Fracture IA", "Hand PA", "fracture detected", "Boneviewer", "Analisi"),
+    ],
+)
+def test_a_description_that_only_looks_like_an_algorithms_is_scored(description):
+    assert chosen(descriptions=(description,)).frames == 1
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("AI", "ai", "KI", "AI_OVERLAY", "AI RESULT", "AI_RESULT", "HEAT_MAP", "HEATMAP"),
+        *("HEAT MAP", "ANNOTATED", "CAD_MARKS", "SALIENCY MAP", "RESULT"),
+    ],
+)
+def test_an_image_type_of_an_algorithms_result_is_seen(value):
+    reason = chosen(image_type=("DERIVED", "PRIMARY", "", value)).reason
+
+    assert reason == f"algorithm_result: its Image Type is DERIVED\\PRIMARY\\\\{value.upper()}"
+
+
+def test_an_image_type_is_read_by_whole_words():
+    assert chosen(image_type=("DERIVED", "PRIMARY", "AIR", "STITCH_RESULT")).frames == 1
+    assert "screen capture" in chosen(image_type=("DERIVED", "PRIMARY", "SCREEN_SAVE")).reason
+
+
+@pytest.mark.parametrize(
     "fields",
     [
         {"modality": "CR"},

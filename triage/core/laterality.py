@@ -77,8 +77,16 @@ ABBREVIATIONS = {
 }
 # These are words of another of the six languages, too: *mano sin contraste*.
 _NOT_IN = {"sin": "es", "der": "de"}
+# And these mean something else to an English or Spanish writer (RE-CHECK, and DX for
+# the modality or a diagnosis). Where the part may be in those languages, they count
+# close behind it alone, with nothing behind them that speaks on.
+_DOUBTFUL = frozenset({"re", "li", "dx", "sx"})
+_DOUBTING = frozenset({"en", "es"})
 # What may follow a single letter that is else a conjunction or a number.
 _PROJECTIONS = frozenset({"ap", "pa", "dp", "dv", "lat", "lateral", "perfil", "frente", "f", "p"})
+# What may follow a doubtful one: *Hand re in 2 Ebenen*, *Hand re + li*.
+_BEHIND = frozenset({"", "in", "und", "u", "mit", "im", "seitlich", "schraeg", "schrag", "dig"})
+_BOTH_PHRASES = frozenset({("2", "cotes"), ("deux", "cotes")})  # French, both sides
 
 
 def find_side(evidence: Sequence[Evidence], table: PartTable = BUILT_IN) -> tuple[Side, str]:
@@ -139,13 +147,41 @@ def sides_named(text: Words, table: PartTable = BUILT_IN) -> frozenset[Side]:
     mentions = [mention for mention in table.mentions(text) if mention.place is not Region.OUTSIDE]
     languages = frozenset().union(*(mention.languages for mention in mentions))
     sides: frozenset[Side] = frozenset()
+    doubtful: frozenset[Side] = frozenset()
+    safe = languages.isdisjoint(_DOUBTING)
     for at, word in enumerate(text.words):
         if at in text.glued and len(word) == 1:
             continue  # L5, D3
         sides |= WORDS.get(word, frozenset())
-        if word in ABBREVIATIONS and _is_meant(text, at, mentions, languages):
+        if text.words[at : at + 2] in _BOTH_PHRASES:
+            sides |= _BOTH
+        if word not in ABBREVIATIONS or not _is_meant(text, at, mentions, languages):
+            continue
+        if word in _DOUBTFUL:
+            doubtful |= ABBREVIATIONS[word][0]
+            safe = safe or _is_behind(text, at, mentions)
+        else:
             sides |= ABBREVIATIONS[word][0]
-    return sides
+    # One that is meant shows that the others are: *Hand re Fraktur, Hand li*.
+    return sides | doubtful if safe else sides
+
+
+def _is_behind(text: Words, at: int, mentions: Sequence[Mention]) -> bool:
+    """Say whether a doubtful abbreviation stands so that it can only be a side."""
+    following = text.words[at + 1] if at + 1 < len(text.words) else ""
+    listed = any(mention.start == at + 1 for mention in mentions)  # Hand re, Hand links
+    known = following in _BEHIND | _PROJECTIONS or following.isdigit() or _names_side(following)
+    if not (known or listed):
+        return False
+    ends = [mention.end for mention in mentions if mention.end <= at]
+    between = text.words[max(ends) : at] if ends else ("",)
+    return all(
+        _names_side(word) or (word in _PROJECTIONS and text.words[at] != "dx") for word in between
+    )
+
+
+def _names_side(word: str) -> bool:
+    return word in WORDS or word in ABBREVIATIONS
 
 
 def _is_meant(text: Words, at: int, mentions: Sequence[Mention], languages: frozenset[str]) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from triage.core.anatomy import BUILT_IN, Evidence, Part, PartTable, Region, find_part
+from triage.core.anatomy.text import fold
 from triage.core.laterality import find_side
 from triage.core.reasons import Code, reason
 from triage.core.study import Side
@@ -29,16 +30,39 @@ OTHER_MODALITIES = frozenset(
     | {"REPORT", "SC", "SEG", "SM", "SR", "US", "VL", "XC"}
 )
 # Values of Image Type (0008,0008) beyond the first two, PS3.3 C.7.6.1.1.2.
+# Makers write them with a space or an underscore, and a result often as one word
+# of several (AI_OVERLAY).
 LOCALIZERS = frozenset({"LOCALIZER", "SCOUT", "TOPOGRAM"})
 CAPTURES = frozenset({"SCREEN SAVE", "SCREENSAVE", "SCREENSHOT", "SCREEN SHOT", "CAPTURE"})
-RESULTS = frozenset({"AI", "AI_RESULT", "CAD", "HEATMAP", "HEAT MAP", "SALIENCY", "RESULT"})
-# Written into a description, these say that an algorithm made the image.
-# Abbreviations of three languages; IA stands alone too often for "intra-articular".
-_ALGORITHM = re.compile(
-    r"\b(A\.?I\.?|KI|CAD|(?i:artificial intelligence|k[uü]nstliche intelligenz|"
-    r"intelligence artificielle|inteligencia artificial|intelig[eê]ncia artificial|"
-    r"intelligenza artificiale|heat ?map|saliency|class activation|deep learning))(?!\w)"
+RESULTS = frozenset({"RESULT", "HEAT MAP"})
+RESULT_WORDS = frozenset({"AI", "KI", "CAD", "HEATMAP", "SALIENCY", "ANNOTATED"})
+# In a description, AI or KI says that an algorithm made the image where a word for a
+# result stands near it: by itself it is Italian too (*RX ai polsi*, of the wrists), and
+# IA also means intra-articular. The words are folded, with single spaces between them.
+_AI = r"(?:(?<!j )a ?i|k ?i|cad)"
+_RESULT = (
+    r"(?:results?|resultats?|resultados?|risultat[io]|ergebnis(?:se)?|overlays?|detections?"
+    r"|detected|deteccion|deteccao|rilevamento|detektion|erkennung|assist|assisted|assistance"
+    r"|assistant|assistenz|assistiert|findings?|befunde?|hallazgos?|achados?|analysis|analyse"
+    r"|analisis|analise|analysed|analyzed|annotated|annotations?|annotiert|annotee?s?|auswertung"
+    r"|marked|markings?|outputs?|inference|predictions?|predicted|probability|generated)"
 )
+_FRACTURE = r"(?:fractures?|frakturen?|bone age)"  # IA fracture is an intra-articular one
+_LOANED = r"(?:reports?|triage|scores?|summary|mask|positive|negative)"  # Italian has them, too
+_OF = r"(?: (?:by|from|of|with|de|par|von|der))?"
+_ALGORITHM = re.compile(
+    rf"^(?:a ?i|k ?i|cad)$|\b{_AI}(?: \w+){{0,2}}? (?:{_RESULT}|{_FRACTURE})\b|\b{_AI} {_LOANED}\b"
+    rf"|\bia(?: \w+)? {_RESULT}\b"
+    # Behind the result, AI ends the text or another word for it follows: *report ai polsi*.
+    rf"|\b(?:{_RESULT}|{_FRACTURE}|{_LOANED}){_OF} {_AI}(?: (?:{_RESULT}|{_FRACTURE})|(?: v?\d+)*$)"
+    rf"|\b{_RESULT}{_OF} ia(?: v?\d+)*$"
+    r"|\b(?:artificial intelligence|k(?:u|ue)nstliche intelligenz|intelligence artificielle"
+    r"|inteligencia artificial|intelligenza artificiale|heat ?maps?|saliency|class activation"
+    r"|deep learning|computer (?:aided|assisted) detection)\b"
+    # Products that mark fractures.
+    r"|\b(?:boneview|rayvolve|rbfracture|qmsk|lunit|annalise|gleamer|milvue)\b"
+)
+_CAD = re.compile(r"\bCAD\b")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,17 +137,22 @@ def _origin(subject: Subject) -> str | None:
     if subject.algorithm:
         return reason(Code.ALGORITHM_RESULT, f"it names the algorithm {subject.algorithm!r}")
     for description in subject.descriptions:
-        if _ALGORITHM.search(description):
+        if _names_algorithm(description):
             return reason(Code.ALGORITHM_RESULT, f"it is described as {description!r}")
     return _image_type(subject.image_type)
 
 
+def _names_algorithm(description: str) -> bool:
+    words = " ".join(re.findall(r"[^\W_]+", fold(description)))
+    return bool(_ALGORITHM.search(words) or _CAD.search(description.replace("_", " ")))
+
+
 def _image_type(image_type: Sequence[str]) -> str | None:
     """PS3.3 C.7.6.1.1.2: the second value is PRIMARY for what the examination itself made."""
-    values = [value.strip().upper() for value in image_type]
-    written = "\\".join(values)
+    written = "\\".join(value.strip().upper() for value in image_type)
+    values = [" ".join(re.split(r"[_\s-]+", value)) for value in written.split("\\")]
     for value in values:
-        if value in RESULTS:
+        if value in RESULTS or not RESULT_WORDS.isdisjoint(value.split()):
             return reason(Code.ALGORITHM_RESULT, f"its Image Type is {written}")
         if value in LOCALIZERS:
             return reason(Code.NOT_A_RADIOGRAPH, f"it is a localizer (Image Type {written})")

@@ -86,17 +86,17 @@ def find_part(evidence: Sequence[Evidence], table: PartTable) -> Part:
             if not reading.weak:
                 return _of_type(waiting if waiting and reading.confirms(waiting) else reading)
             waiting = waiting or reading
-    for reading in readings:
-        if reading.outside:
-            return _without_type(Region.OUTSIDE, reading)
-    if waiting:
-        return _of_type(waiting)
-    for reading in readings:
-        if reading.study_types:
-            return _of_type(reading)
-    for reading in readings:
-        if reading.unrecognised:
-            return _without_type(Region.UNRECOGNISED, reading)
+    return _left_over(readings, waiting)
+
+
+def _left_over(readings: Sequence[_Reading], waiting: _Reading | None) -> Part:
+    """Decide where no attribute did by itself."""
+    if outside := next((reading for reading in readings if reading.outside), None):
+        return _without_type(Region.OUTSIDE, outside)
+    if named := waiting or next((reading for reading in readings if reading.study_types), None):
+        return _of_type(named)
+    if other := next((reading for reading in readings if reading.unrecognised), None):
+        return _without_type(Region.UNRECOGNISED, other)
     return Part(region=Region.UNKNOWN, study_type=None, decided_by="")
 
 

@@ -167,7 +167,9 @@ def _gather(
 
 def _stems(listed: Iterable[tuple[Place, Mapping[str, str]]]) -> dict[str, _Entry]:
     entries = _gather(listed).items()
-    return {phrase[0]: replace(entry, is_stem=True) for phrase, entry in entries if len(phrase) == 1}
+    return {
+        phrase[0]: replace(entry, is_stem=True) for phrase, entry in entries if len(phrase) == 1
+    }
 
 
 def _ours() -> _Lexicon:

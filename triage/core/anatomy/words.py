@@ -67,7 +67,7 @@ WORDS: dict[StudyType, dict[str, str]] = {
             Kahnbein, Kahnbein Hand, Kahnbeinserie, Kahnbeinquartett, Skaphoid, Os scaphoideum,
             Os lunatum, Mondbein, distaler Radius, distale Ulna,
             Radius distal, Ulna distal, dist Radius, loco typico""",
-        "fr": """poignet, poignets, carpe, carpien, carpienne, canal carpien, scaphoïde,
+        "fr": """poignet, poignets, carpe, carpien, carpienne, canal carpien, scaphoïde, scaphoïdes,
             os scaphoïde, semi lunaire, radius distal, extrémité distale du radius""",
         "es": """muñeca, muñecas, carpo, carpiano, túnel carpiano, escafoides,
             escafoides carpiano, radio distal, semilunar""",
@@ -191,18 +191,18 @@ ENDINGS: dict[StudyType, dict[str, str]] = {
 
 # Words that have another meaning, too: a *dedo*, *dito* or *doigt* may be a toe, the
 # foot has a Kahnbein and the knee a semilunar cartilage, and vertebrae are taken in a Y view.
-WEAK = """dedo, dedos, dedo mínimo, dito, dita, doigt, doigts, Kahnbein, scaphoïde, os scaphoïde,
-    scafoide, escafoides, escafoide, semilunar, semilunare, semi lunaire, Y view, Y Aufnahme,
-    west point, Elle"""
+WEAK = """dedo, dedos, dedo mínimo, dito, dita, doigt, doigts, Kahnbein, scaphoïde, scaphoïdes,
+    os scaphoïde, scafoide, escafoides, escafoide, semilunar, semilunare, semi lunaire, Y view,
+    Y Aufnahme, west point, Elle"""
 
 # French words that are English ones too. Beside a word that shows the text to be
 # French they count; so does MAIN where all the others say nothing of the language,
 # but weakly.
 AMBIGUOUS = frozenset({"main", "index", "majeur"})
-_FRENCH = """gauche droite droit gche dte du des le les et profil radiographie radiographies
-    radiographique trois comparatif comparatives doigt doigts poignet pouce enfant cliche cliches
-    osseux avec"""
-_NEUTRAL = """ap pa dp dv lat lateral obl oblique l r lt rt x xr cr dr dx f p g d de la face os rx
+_FRENCH = """gauche droite droit gche dte du des le les profil radiographie radiographies
+    radiographique trois comparatif comparatives doigt doigts poignet poignets pouce pouces coude
+    coudes bras epaule epaules pied pieds enfant cliche cliches osseux avec"""
+_NEUTRAL = """ap pa dp dv lat lateral obl oblique l r lt rt x xr cr dr dx f p g d de la et face rx
     radio incidence incidences mains"""
 FRENCH = frozenset(_FRENCH.split())
 NEUTRAL = frozenset(_NEUTRAL.split())
