@@ -16,8 +16,8 @@ from triage.core.anatomy import BUILT_IN, Coded, Region, find_part
 from triage.core.laterality import find_side
 from triage.core.study import Side
 from triage.core.studytype import StudyType
-from triage.dicom.evidence import KEYWORDS, MAX_ITEMS, read_evidence
-from triage.dicom.text import MAX_TEXT
+from triage.dicom.evidence import KEYWORDS, read_evidence
+from triage.dicom.text import MAX_ITEMS, MAX_TEXT
 
 
 def item(value="", meaning="", scheme="99X", **more):

@@ -2,6 +2,7 @@
 
 import zlib
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -228,3 +229,12 @@ def test_an_image_that_names_its_algorithm_says_so():
 
     assert header.subject.algorithm == "Fracture finder"
     assert header.subject.descriptions == ("Hand",)
+
+
+def test_a_files_header_can_be_read_without_its_pixels(tmp_path):
+    save(radiograph(), tmp_path / "a.dcm")
+
+    header = read_file_header(tmp_path / "a.dcm", digest=False)
+
+    assert (header.subject.frames, header.pixel_digest) == (1, "")
+    assert replace(read_file_header(tmp_path / "a.dcm"), pixel_digest="") == header

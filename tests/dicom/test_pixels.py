@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
@@ -383,6 +383,47 @@ def test_the_first_of_several_voi_luts_counts(radiograph, write_object):
     view = read_view(write_object(radiograph, 12, VOILUTSequence=items))
 
     assert np.array_equal(view, entries[::-1][radiograph])
+
+
+@pytest.mark.parametrize("vr", ["SS", "US"])
+def test_a_voi_lut_may_begin_below_zero(vr, radiograph, write_object):
+    entries = np.arange(4096) // 16
+    luts = stored.lut(0, entries, 8)
+    first = -1024 if vr == "SS" else 65536 - 1024
+    luts[0].add_new("LUTDescriptor", vr, [4096, first, 8])
+    path = write_object(radiograph, 12, RescaleIntercept=-1024, RescaleSlope=1, VOILUTSequence=luts)
+
+    assert np.array_equal(read_view(path), entries[radiograph])
+
+
+def test_a_voi_luts_first_value_has_no_sign_where_no_input_has(write_object):
+    values = np.array([[-1, -20_000], [20_000, 30_000]], np.int16)
+    luts = stored.lut(0, np.arange(16384) // 64, 8)
+    luts[0].add_new("LUTDescriptor", "US", [16384, 49152, 8])
+
+    view = read_view(
+        write_object(
+            values.view("u2"),
+            16,
+            PixelRepresentation=1,
+            RescaleIntercept=32768,
+            RescaleSlope=1,
+            VOILUTSequence=luts,
+        )
+    )
+
+    assert view.tolist() == [[0, 0], [(52768 - 49152) // 64, (62768 - 49152) // 64]]
+
+
+@pytest.mark.parametrize(("signed", "first"), [(0, 40_000), (1, 65536 - 2048)])
+def test_a_modality_luts_first_value_has_the_sign_of_the_pixels(signed, first):
+    header = Dataset()
+    header.ModalityLUTSequence = stored.lut(0, np.arange(4), 8)
+    header.ModalityLUTSequence[0].add_new("LUTDescriptor", "US", [4, first, 8])
+
+    table = luts.table(header, "ModalityLUTSequence", signed=bool(signed), little_endian=True)
+
+    assert table.first == (-2048 if signed else 40_000)
 
 
 def test_values_outside_a_look_up_table_take_its_ends():

@@ -9,12 +9,10 @@ is nearest to the study, since one study may hold several parts. Sources: PS3.3
 from collections.abc import Iterator
 
 from pydicom.dataset import Dataset
-from pydicom.sequence import Sequence
 
 from triage.core.anatomy import Coded, Evidence
-from triage.dicom.text import text
+from triage.dicom.text import MAX_ITEMS, items, text
 
-MAX_ITEMS = 32  # of a sequence that are read
 _MAX_REQUESTS = 8  # procedure steps that an image answers to
 
 # Each keyword with the sequence of modifiers in its items.
@@ -57,11 +55,11 @@ def read_evidence(dataset: Dataset) -> tuple[Evidence, ...]:
 
 
 def _all(dataset: Dataset) -> Iterator[Evidence]:
-    for group in _items(dataset, _GROUPS)[:1]:  # multi-frame images have them there
-        for anatomy in _items(group, _FRAME_ANATOMY)[:1]:
+    for group in items(dataset, _GROUPS)[:1]:  # multi-frame images have them there
+        for anatomy in items(group, _FRAME_ANATOMY)[:1]:
             yield from _read(anatomy, ("FrameLaterality", "AnatomicRegionSequence"))
     yield from _read(dataset, _BEFORE_REQUEST)
-    for request in _items(dataset, _REQUEST)[:_MAX_REQUESTS]:
+    for request in items(dataset, _REQUEST)[:_MAX_REQUESTS]:
         yield from _read(request, _REQUESTED, within=f"{_REQUEST}.")
     yield from _read(dataset, _AFTER_REQUEST)
 
@@ -77,7 +75,7 @@ def _read(dataset: Dataset, keywords: tuple[str, ...], within: str = "") -> Iter
 
 def _codes(dataset: Dataset, keyword: str) -> Iterator[Coded]:
     """Read the items of a code sequence, each followed by its modifiers (PS3.3 8.8)."""
-    for item in _items(dataset, keyword):
+    for item in items(dataset, keyword):
         coded = Coded(
             scheme=text(item, "CodingSchemeDesignator"),
             value=text(item, "CodeValue")
@@ -89,12 +87,3 @@ def _codes(dataset: Dataset, keyword: str) -> Iterator[Coded]:
             yield coded
         if (modifiers := _ANATOMY.get(keyword)) is not None:
             yield from _codes(item, modifiers)
-
-
-def _items(dataset: Dataset, keyword: str) -> list[Dataset]:
-    """Return the items of a sequence, none where it is damaged."""
-    try:
-        value = dataset.get(keyword)
-        return list(value[:MAX_ITEMS]) if isinstance(value, Sequence) else []
-    except Exception:  # whatever pydicom makes of the bytes
-        return []

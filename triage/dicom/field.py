@@ -19,9 +19,9 @@ Mask = npt.NDArray[np.bool_]
 Places = npt.NDArray[np.float64]  # row or column numbers, ascending
 
 LEAST_SHARE = 0.05  # of the image's area; a field below it is a mistake of whoever wrote it
-MOST_VERTICES = 1024
+MOST_VERTICES = 128  # a drawn outline has some ten
 _FARTHEST = 1 << 20  # pixels; no image is that large, so nothing is that far from one
-_PROBES = 256  # rows and columns at which the area of a field is taken
+_PROBES = 96  # rows and columns at which the area of a field is taken
 
 _MODULES = ("Shutter", "Collimator")
 _EDGES = ("UpperHorizontalEdge", "LowerHorizontalEdge", "LeftVerticalEdge", "RightVerticalEdge")
@@ -110,20 +110,19 @@ class Polygon:
         return np.asarray(odd[0] | odd[1])
 
     def _odd(self, rows: Places, columns: Places, before: Callable[..., Any]) -> Mask:
+        tops, lefts = np.array(self.vertices).T
+        bottoms, rights = np.roll(tops, -1), np.roll(lefts, -1)
+        row, side = np.nonzero(before(tops, rows[:, None]) != before(bottoms, rows[:, None]))
+        share = (rows[row] - tops[side]) / (bottoms - tops)[side]
+        # A pixel on the side may miss it by the last digit.
+        crossing = np.round(lefts[side] + share * (rights - lefts)[side], 6)
+        at = np.searchsorted(columns, crossing)
         turns = np.zeros((rows.size, columns.size + 1), bool)
-        on_side = np.zeros_like(turns)
-        for (top, left), (bottom, right) in zip(
-            self.vertices, self.vertices[1:] + self.vertices[:1], strict=True
-        ):
-            met = np.flatnonzero(before(top, rows) != before(bottom, rows))
-            if met.size:
-                share = (rows[met] - top) / (bottom - top)
-                # A pixel on the side may miss it by the last digit.
-                crossing = np.round(left + share * (right - left), 6)
-                at = np.searchsorted(columns, crossing)
-                turns[met, at] ^= True
-                on_side[met, at] |= np.append(columns, np.inf)[at] == crossing
-        return (np.logical_xor.accumulate(turns, axis=1) | on_side)[:, :-1]
+        np.logical_xor.at(turns, (row, at), True)
+        inside = np.logical_xor.accumulate(turns, axis=1)
+        met = np.append(columns, np.inf)[at] == crossing
+        inside[row[met], at[met]] = True
+        return inside[:, :-1]
 
 
 @dataclass(frozen=True)
@@ -153,15 +152,6 @@ class Field:
         inside = np.logical_and.reduce([shape.contains(rows, columns) for shape in shapes])
         return ~np.asarray(inside, bool)
 
-    def share(self) -> float:
-        """Estimate the field's share of the image's area; 1 where it is the whole image."""
-        rows, columns = (
-            np.rint(np.linspace(1, extent, min(extent, _PROBES)))
-            for extent in (self.rows, self.columns)
-        )
-        inside = [shape.contains(rows, columns) for shape in self.shapes]
-        return float(np.logical_and.reduce(inside).mean())
-
     def __str__(self) -> str:
         """Describe the field to people; rows and columns count from 1."""
         rows, columns = self.box
@@ -181,23 +171,27 @@ def exposed_field(header: Dataset, rows: int, columns: int) -> Field | None:
     """
     if rows < 1 or columns < 1:
         return None
-    found = {
-        module: [
-            shape
-            for shape in _shapes(header, module)
-            if Field(rows, columns, (shape,), shutter=False).share() >= LEAST_SHARE
-        ]
-        for module in _MODULES
-    }
-    shapes = (*found["Shutter"], *found["Collimator"])
+    probes = _probes(rows), _probes(columns)
+    shapes: list[Shape] = []
+    inside: list[Mask] = []  # of each shape, at the probes
+    shutter = False
+    for module in _MODULES:
+        for shape in _shapes(header, module):
+            there = shape.contains(*probes)
+            if there.mean() >= LEAST_SHARE:
+                shapes.append(shape)
+                inside.append(there)
+                # A shutter that hides nothing has no part in the field.
+                shutter |= module == "Shutter" and not there.all()
     if not shapes:
         return None
-    # A shutter that hides nothing has no part in the field.
-    bounds = (
-        Field(rows, columns, (shape,), shutter=True).share() < 1 for shape in found["Shutter"]
-    )
-    field = Field(rows, columns, shapes, shutter=any(bounds))
-    return field if LEAST_SHARE <= field.share() < 1 else None
+    share = np.logical_and.reduce(inside).mean()
+    return Field(rows, columns, tuple(shapes), shutter) if LEAST_SHARE <= share < 1 else None
+
+
+def _probes(extent: int) -> Places:
+    """Return the rows or columns at which areas are estimated, the first and the last included."""
+    return np.rint(np.linspace(1, extent, min(extent, _PROBES)))
 
 
 def _shapes(header: Dataset, module: str) -> list[Shape]:

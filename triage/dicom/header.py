@@ -2,36 +2,37 @@
 
 import hashlib
 import re
-import zlib
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
-from typing import Literal
 
-import pydicom
+from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
-from pydicom.filereader import read_dataset
+from pydicom.filereader import read_dataset, read_preamble
 from pydicom.tag import Tag
 from pydicom.uid import UID
 
 from triage.core.selection import Subject
 from triage.core.study import Exposure
 from triage.dicom import evidence, field, origin
+from triage.dicom.excerpt import UNDEFINED, Excerpt, Inflated, Source, TooMuch, read_excerpt
 from triage.dicom.imagepixel import whole
 from triage.dicom.sopclasses import kind_of, name_of
 from triage.dicom.text import text
 from triage.errors import BadInstance
 
-_PIXELS = (Tag(0x7FE0, 0x0008), Tag(0x7FE0, 0x0009), Tag(0x7FE0, 0x0010))
-_MAX_INFLATED = 256 * 2**20  # bytes of a deflated data set that are looked at here
-_KEYWORDS = [
-    *("SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID"),
-    *("SeriesInstanceUID", "AccessionNumber", "PatientID", "PatientName", "StudyDescription"),
-    *("Modality", "BodyPartExamined", "NumberOfFrames", "Rows", "Columns"),
-    *origin.KEYWORDS,
-    *evidence.KEYWORDS,
-    *field.KEYWORDS,
-]
+_WANTED = {
+    int(Tag(keyword)): dictionary_VR(keyword)
+    for keyword in (
+        *("SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID"),
+        *("SeriesInstanceUID", "AccessionNumber", "PatientID", "PatientName", "StudyDescription"),
+        *("Modality", "BodyPartExamined", "NumberOfFrames", "Rows", "Columns"),
+        *origin.KEYWORDS,
+        *evidence.KEYWORDS,
+        *field.KEYWORDS,
+    )
+}
+_CHUNK = 256 * 1024  # bytes of pixels that are read at a time
 # PS3.5 9.1 allows digits and dots. Peers that put letters into UIDs exist and
 # mean it; what would break a log line or a query is refused.
 _UID = re.compile(r"[!-~]{1,64}")
@@ -60,67 +61,71 @@ class Header:
 def read_header(data: bytes, *, transfer_syntax_uid: str) -> Header:
     """Read the header of an encoded data set, without preamble and file meta information.
 
-    Raises BadInstance when it is unreadable or lacks an identifier.
+    Its cost is bounded, whatever the bytes: what is absurdly long is left out,
+    and where the walk to the pixels is too long, their digest is. Raises
+    BadInstance when it is unreadable or lacks an identifier.
     """
-    syntax = UID(transfer_syntax_uid)
     try:
-        plain = _inflate(data) if syntax.is_deflated else data
-        stream = BytesIO(plain)
-        dataset = read_dataset(
-            stream,
-            is_implicit_VR=syntax.is_implicit_VR,
-            is_little_endian=syntax.is_little_endian,
-            stop_when=lambda tag, _vr, _length: tag in _PIXELS,
-            specific_tags=[Tag(keyword) for keyword in _KEYWORDS],
-        )
-        pixels = _value(memoryview(plain)[stream.tell() :], syntax)
-        header = _header(dataset, transfer_syntax_uid, has_pixels=bool(pixels))
+        return _read(BytesIO(data), UID(transfer_syntax_uid), digest=True)
     except BadInstance:
         raise
     except Exception as error:  # a hostile data set raises anything, from anywhere in pydicom
         raise BadInstance(f"the data set cannot be read ({type(error).__name__})") from error
-    return _with_digest(header, pixels)
 
 
-def _with_digest(header: Header, pixels: memoryview) -> Header:
-    if not header.subject.frames:
-        return header
-    return replace(header, pixel_digest=hashlib.sha256(pixels).hexdigest())
-
-
-def _value(element: memoryview, syntax: UID) -> memoryview:
-    """Cut the value out of the Pixel Data element, which the native encodings frame differently.
-
-    So the same native pixels have one digest; PS3.5 7.1.2 and 7.1.3. What
-    follows an undefined length, a compressed image, is taken whole.
-    """
-    start = 8 if syntax.is_implicit_VR else 12
-    order: Literal["little", "big"] = "little" if syntax.is_little_endian else "big"
-    length = int.from_bytes(element[start - 4 : start], order)
-    return element[start:] if length == 0xFFFFFFFF else element[start : start + length]
-
-
-def read_file_header(path: Path) -> Header:
-    """Read the header of a PS3.10 file; the ``pixel_digest`` of a deflated one stays empty.
+def read_file_header(path: Path, *, digest: bool = True) -> Header:
+    """Read the header of a PS3.10 file; without *digest* its pixels are not read.
 
     Raises BadInstance, and OSError for the file itself.
     """
     with path.open("rb") as file:
         try:
-            dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_KEYWORDS)
-            syntax = UID(dataset.file_meta.TransferSyntaxUID)
-            header = _header(dataset, str(syntax), has_pixels="Rows" in dataset)
-            if syntax.is_deflated:
-                return header
-            return _with_digest(header, _value(memoryview(file.read()), syntax))
+            read_preamble(file, False)
+            meta = read_dataset(
+                file,
+                is_implicit_VR=False,
+                is_little_endian=True,
+                stop_when=lambda tag, *_: tag.group != 2,
+            )
+            return _read(file, UID(meta.TransferSyntaxUID), digest=digest)
         except BadInstance as error:
             raise BadInstance(f"{path}: {error}") from error
         except Exception as error:
             raise BadInstance(f"{path} is not a DICOM file that can be read") from error
 
 
-def _inflate(data: bytes) -> bytes:
-    return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, _MAX_INFLATED)
+def _read(source: Source, syntax: UID, *, digest: bool) -> Header:
+    if syntax.is_deflated:
+        source = Inflated(source)
+    excerpt = read_excerpt(source, little_endian=syntax.is_little_endian, wanted=_WANTED)
+    has_pixels, pixel_digest = _pixels(source, excerpt, digest=digest)
+    header = _header(excerpt.dataset, str(syntax), has_pixels=has_pixels)
+    return replace(header, pixel_digest=pixel_digest)
+
+
+def _pixels(source: Source, excerpt: Excerpt, *, digest: bool) -> tuple[bool, str]:
+    """Return whether it is an image, as far as was read, and the pixels' digest or "".
+
+    It is that of the value of Pixel Data, which the native encodings frame
+    differently: so the same native pixels have one digest (PS3.5 7.1.2 and
+    7.1.3). What follows an undefined length, a compressed image, is taken whole.
+    """
+    if excerpt.pixels is None:
+        return not excerpt.whole, ""  # the decoder says what is wrong with it
+    if "Rows" not in excerpt.dataset:
+        return False, ""
+    left = float("inf") if excerpt.pixels == UNDEFINED else excerpt.pixels
+    found = hashlib.sha256()
+    try:
+        chunk = source.read(int(min(left, _CHUNK)))
+        has_pixels = bool(chunk)
+        while digest and chunk:
+            found.update(chunk)
+            left -= len(chunk)
+            chunk = source.read(int(min(left, _CHUNK)))
+    except TooMuch:
+        return True, ""
+    return has_pixels, found.hexdigest() if digest and has_pixels else ""
 
 
 def _header(dataset: Dataset, transfer_syntax_uid: str, *, has_pixels: bool) -> Header:
@@ -140,7 +145,7 @@ def _header(dataset: Dataset, transfer_syntax_uid: str, *, has_pixels: bool) -> 
         subject=Subject(
             kind=kind_of(sop_class_uid),
             sop_class_name=name_of(sop_class_uid),
-            frames=_frames(dataset) if has_pixels and "Rows" in dataset else 0,
+            frames=_frames(dataset) if has_pixels else 0,
             modality=text(dataset, "Modality"),
             image_type=origin.image_type(dataset),
             algorithm=origin.algorithm(dataset),

@@ -25,7 +25,7 @@ PALETTE = tuple(
 def table(header: Dataset, keyword: str, *, signed: bool, little_endian: bool) -> Table | None:
     """Return the first look-up table of a sequence; None where there is none that can be used.
 
-    Raises ViewUnreadable when it is damaged.
+    *signed* says whether its input may be negative. Raises ViewUnreadable when it is damaged.
     """
     item = value(header, keyword)
     descriptor, data = (
@@ -33,8 +33,12 @@ def table(header: Dataset, keyword: str, *, signed: bool, little_endian: bool) -
     )
     if not descriptor or not data:
         return None
-    size, first, bits = (int(entry) & 0xFFFF for entry in descriptor)
-    size = size or 1 << 16
+    size, first, bits = (int(entry) for entry in descriptor)
+    size, bits = size & 0xFFFF or 1 << 16, bits & 0xFFFF
+    if signed:
+        first = signed_word(first)
+    elif keyword == "ModalityLUTSequence":  # stored values without a sign map from none below 0
+        first &= 0xFFFF
     entries = words(data, size, little_endian)
     if entries.size < size:
         raise ViewUnreadable(
@@ -44,7 +48,7 @@ def table(header: Dataset, keyword: str, *, signed: bool, little_endian: bool) -
     entries = entries[:size]
     # More bits than the descriptor admits are there all the same.
     bits = max(bits, int(entries.max()).bit_length(), 1)
-    return Table(signed_word(first) if signed else first, entries.astype(np.float64), bits)
+    return Table(first, entries.astype(np.float64), bits)
 
 
 def signed_word(word: int) -> int:

@@ -4,7 +4,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import DigitalXRayImageStorageForProcessing
 
 from triage.core.study import Exposure, Intent
-from triage.dicom.text import text
+from triage.dicom.text import items, text
 
 # An object that holds one of these describes the algorithm that made it
 # (PS3.3 10.16, Algorithm Identification Macro).
@@ -33,7 +33,7 @@ def algorithm(dataset: Dataset) -> str:
         if named := text(dataset, keyword):
             return named
     for keyword in _ALGORITHM_CODES:
-        for item in _items(dataset, keyword):
+        for item in items(dataset, keyword):
             return text(item, "CodeMeaning") or text(item, "CodeValue") or keyword
     return ""
 
@@ -71,13 +71,6 @@ def _acquired(dataset: Dataset) -> str:
 def _source(dataset: Dataset) -> str:
     """Return the image that this was made from; one that was composed of several has none."""
     sources = {
-        text(item, "ReferencedSOPInstanceUID") for item in _items(dataset, "SourceImageSequence")
+        text(item, "ReferencedSOPInstanceUID") for item in items(dataset, "SourceImageSequence")
     }
     return sources.pop() if len(sources) == 1 else ""
-
-
-def _items(dataset: Dataset, keyword: str) -> list[Dataset]:
-    try:
-        return [item for item in dataset.get(keyword) or () if isinstance(item, Dataset)]
-    except Exception:  # whatever pydicom makes of the bytes
-        return []

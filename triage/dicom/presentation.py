@@ -39,19 +39,29 @@ def _rendering(header: Dataset, image: ImagePixel) -> grey.Rendering:
     the first window: a device that gives both means the LUT and adds the window
     for viewers that have none.
     """
-    table = partial(luts.table, header, signed=image.signed, little_endian=image.little_endian)
-    modality = table("ModalityLUTSequence") or grey.Rescale(
+    table = partial(luts.table, header, little_endian=image.little_endian)
+    modality = table("ModalityLUTSequence", signed=image.signed) or grey.Rescale(
         number(header, "RescaleSlope") or 1, number(header, "RescaleIntercept") or 0
     )
     shape = str(value(header, "PresentationLUTShape") or "").strip().upper()
     return grey.Rendering(
         modality=modality,
-        voi=table("VOILUTSequence") or _window(header),
+        voi=table("VOILUTSequence", signed=_below_zero(image, modality)) or _window(header),
         # Either says that the lowest value is white; together they say it once.
         inverted=image.photometric == "MONOCHROME1" or shape == "INVERSE",
         padding=_padding(header, image),
         field=_exposed(header, image),
     )
+
+
+def _below_zero(image: ImagePixel, modality: grey.Table | grey.Rescale) -> bool:
+    """Say whether modality values may be negative, which a VOI LUT then maps (PS3.3 C.11.2.1.1)."""
+    if isinstance(modality, grey.Table):
+        return False
+    span = 1 << image.bits_stored
+    lowest = -span // 2 if image.signed else 0
+    ends = np.array([lowest, lowest + span - 1], np.float64)
+    return bool(grey.to_modality(ends, modality).min() < 0)
 
 
 def _window(header: Dataset) -> grey.Window | None:

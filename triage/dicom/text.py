@@ -1,11 +1,14 @@
-"""Attributes as clean text, whatever the peer wrote into them."""
+"""Attributes as clean text, and the items of sequences, whatever the peer wrote into them."""
 
 import unicodedata
 
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
 
 MAX_TEXT = 1024  # characters of a text that we keep; DICOM's own limits are shorter
+MAX_ITEMS = 32  # of a sequence that are read
+_BREAKING = ("Cc", "Cs", "Co", "Cn")  # categories of Unicode
 
 
 def text(dataset: Dataset, keyword: str) -> str:
@@ -24,5 +27,16 @@ def text(dataset: Dataset, keyword: str) -> str:
 
 def clean(written: str) -> str:
     """Leave out what breaks logs (control characters) and the database (NUL, lone surrogates)."""
-    kept = (c for c in written if unicodedata.category(c) not in ("Cc", "Cs", "Co", "Cn"))
+    # Cut first, since looking at each of millions of characters takes seconds.
+    start = written.lstrip()[: 2 * MAX_TEXT]
+    kept = (c for c in start if unicodedata.category(c) not in _BREAKING)
     return "".join(kept).strip()[:MAX_TEXT]
+
+
+def items(dataset: Dataset, keyword: str) -> list[Dataset]:
+    """Return the first items of a sequence, none where it is damaged."""
+    try:
+        value = dataset.get(keyword)
+        return list(value[:MAX_ITEMS]) if isinstance(value, Sequence) else []
+    except Exception:  # whatever pydicom makes of the bytes
+        return []

@@ -34,7 +34,7 @@ class Rescorer:
         today: dict[int, Instance] = {}
         for stored in files_of(self.database, study_id):
             try:
-                header = read_file_header(self.spool.path(stored.digest))
+                header = read_file_header(self.spool.path(stored.digest), digest=False)
             except (OSError, BadInstance) as error:
                 log.warning("file_not_judged", digest=stored.digest, reason=type(error).__name__)
                 continue
