@@ -515,3 +515,25 @@ def test_a_hostile_text_takes_no_time(text):
     find_part([said(text)] * 10, BUILT_IN)
 
     assert time.process_time() - before < 1
+
+
+@pytest.mark.parametrize("part", ["RFOOT", "LKNEE", "KN\u00d6CHEL", "RIBCAGE", "FOOT LT"])
+def test_a_part_outside_is_known_with_a_side_written_onto_it(part):
+    said = [
+        Evidence(attribute="BodyPartExamined", text=part),
+        Evidence(attribute="StudyDescription", text="XR hands rheumatology"),
+    ]
+
+    assert find_part(said, BUILT_IN).region is Region.OUTSIDE
+
+
+def test_a_coded_region_outside_goes_before_a_preset_body_part():
+    said = [
+        Evidence(attribute="BodyPartExamined", text="HAND"),
+        Evidence(attribute="AnatomicRegionSequence", codes=(Coded("SCT", "56459004", "Foot"),)),
+    ]
+
+    part = find_part(said, BUILT_IN)
+
+    assert part.region is Region.OUTSIDE
+    assert part.decided_by.startswith("AnatomicRegionSequence 56459004")

@@ -228,7 +228,7 @@ def test_an_image_that_names_its_algorithm_says_so():
     header = read_header(encode(dataset), transfer_syntax_uid=ExplicitVRLittleEndian)
 
     assert header.subject.algorithm == "Fracture finder"
-    assert header.subject.descriptions == ("Hand",)
+    assert header.subject.descriptions == ("Hand", "Triage", "Wrapped picture")
 
 
 def test_a_files_header_can_be_read_without_its_pixels(tmp_path):

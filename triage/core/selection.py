@@ -26,16 +26,27 @@ class ObjectKind(StrEnum):
 # Modality (0008,0060) where it contradicts a radiograph's SOP class: a gateway
 # that wraps everything as CR leaves the modality as it was.
 OTHER_MODALITIES = frozenset(
-    {"BMD", "CT", "DOC", "ES", "GM", "IO", "KO", "MG", "MR", "NM", "OCT", "OP", "PR", "PT", "PX"}
-    | {"REPORT", "SC", "SEG", "SM", "SR", "US", "VL", "XC"}
+    {"BMD", "CT", "DOC", "ES", "GM", "IO", "IVUS", "KO", "MG", "MR", "NM", "OCT", "OP", "OT", "PR"}
+    | {"PT", "PX", "REPORT", "RF", "SC", "SEG", "SM", "SR", "US", "VL", "XA", "XC"}
 )
 # Values of Image Type (0008,0008) beyond the first two, PS3.3 C.7.6.1.1.2.
 # Makers write them with a space or an underscore, and a result often as one word
 # of several (AI_OVERLAY).
 LOCALIZERS = frozenset({"LOCALIZER", "SCOUT", "TOPOGRAM"})
-CAPTURES = frozenset({"SCREEN SAVE", "SCREENSAVE", "SCREENSHOT", "SCREEN SHOT", "CAPTURE"})
+CAPTURES = frozenset(
+    {"SCREEN", "SCREEN SAVE", "SCREENSAVE", "SCREENSHOT", "SCREEN SHOT", "CAPTURE"}
+)
+REJECTED = frozenset({"REJECT", "REJECTED"})
+# Conversion Type (0008,0064) of what was drawn, captured or made up at a workstation, PS3.3
+# C.8.6.1; film that was digitized (DF, DV) shows the exposure itself.
+CONVERSIONS = frozenset({"WSD", "SD", "SI", "DRW", "SYN"})
+# Whole descriptions of what is no exposure of the patient.
+_CAPTURE = re.compile(
+    r"^(?:screen ?(?:shot|save|capture)s?|scouts?|localizers?|topogram|dose (?:report|sheet|info)s?"
+    r"|(?:radiation )?dose|patient protocol|exam protocol|test image|quality control|qc)$"
+)
 RESULTS = frozenset({"RESULT", "HEAT MAP"})
-RESULT_WORDS = frozenset({"AI", "KI", "CAD", "HEATMAP", "SALIENCY", "ANNOTATED"})
+RESULT_WORDS = frozenset({"AI", "IA", "KI", "CAD", "HEATMAP", "SALIENCY", "ANNOTATED"})
 # In a description, AI or KI says that an algorithm made the image where a word for a
 # result stands near it: by itself it is Italian too (*RX ai polsi*, of the wrists), and
 # IA also means intra-articular. The words are folded, with single spaces between them.
@@ -75,7 +86,9 @@ class Subject:
     modality: str = ""
     image_type: tuple[str, ...] = ()
     algorithm: str = ""  # the algorithm that the header names as the image's maker
-    descriptions: tuple[str, ...] = ()  # Series Description, Derivation Description
+    conversion: str = ""  # Conversion Type
+    quality_control: bool = False  # Quality Control Image (0028,0300): a phantom, no patient
+    descriptions: tuple[str, ...] = ()  # of the series, its protocol, derivation and maker
     evidence: tuple[Evidence, ...] = ()  # of part and side
 
 
@@ -134,17 +147,24 @@ def _origin(subject: Subject) -> str | None:
         )
     if subject.modality.upper() in OTHER_MODALITIES:
         return reason(Code.NOT_A_RADIOGRAPH, f"its modality is {subject.modality}")
+    if subject.conversion in CONVERSIONS:
+        sentence = f"it was made at a workstation (Conversion Type {subject.conversion})"
+        return reason(Code.NOT_A_RADIOGRAPH, sentence)
+    if subject.quality_control:
+        return reason(Code.NOT_A_RADIOGRAPH, "it is a quality control image")
     if subject.algorithm:
         return reason(Code.ALGORITHM_RESULT, f"it names the algorithm {subject.algorithm!r}")
-    for description in subject.descriptions:
-        if _names_algorithm(description):
+    return _described(subject.descriptions) or _image_type(subject.image_type)
+
+
+def _described(descriptions: Sequence[str]) -> str | None:
+    for description in descriptions:
+        words = " ".join(re.findall(r"[^\W_]+", fold(description)))
+        if _ALGORITHM.search(words) or _CAD.search(description.replace("_", " ")):
             return reason(Code.ALGORITHM_RESULT, f"it is described as {description!r}")
-    return _image_type(subject.image_type)
-
-
-def _names_algorithm(description: str) -> bool:
-    words = " ".join(re.findall(r"[^\W_]+", fold(description)))
-    return bool(_ALGORITHM.search(words) or _CAD.search(description.replace("_", " ")))
+        if _CAPTURE.search(words):
+            return reason(Code.NOT_A_RADIOGRAPH, f"it is described as {description!r}")
+    return None
 
 
 def _image_type(image_type: Sequence[str]) -> str | None:
@@ -158,6 +178,8 @@ def _image_type(image_type: Sequence[str]) -> str | None:
             return reason(Code.NOT_A_RADIOGRAPH, f"it is a localizer (Image Type {written})")
         if value in CAPTURES:
             return reason(Code.NOT_A_RADIOGRAPH, f"it is a screen capture (Image Type {written})")
+        if value in REJECTED:
+            return reason(Code.NOT_A_RADIOGRAPH, f"it was rejected (Image Type {written})")
     if values[1:2] == ["SECONDARY"]:
         sentence = f"it was made after the examination (Image Type {written})"
         return reason(Code.NOT_A_RADIOGRAPH, sentence)

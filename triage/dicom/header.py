@@ -149,6 +149,8 @@ def _header(dataset: Dataset, transfer_syntax_uid: str, *, has_pixels: bool) -> 
             modality=text(dataset, "Modality"),
             image_type=origin.image_type(dataset),
             algorithm=origin.algorithm(dataset),
+            conversion=text(dataset, "ConversionType").upper(),
+            quality_control=text(dataset, "QualityControlImage").upper() == "YES",
             descriptions=origin.descriptions(dataset),
             evidence=evidence.read_evidence(dataset),
         ),

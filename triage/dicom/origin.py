@@ -10,11 +10,15 @@ from triage.dicom.text import items, text
 # (PS3.3 10.16, Algorithm Identification Macro).
 _ALGORITHMS = ("AlgorithmName", "AlgorithmVersion", "AlgorithmSource")
 _ALGORITHM_CODES = ("AlgorithmNameCodeSequence", "AlgorithmFamilyCodeSequence")
-_DESCRIPTIONS = ("SeriesDescription", "DerivationDescription")
+_DESCRIPTIONS = (
+    *("SeriesDescription", "DerivationDescription", "ProtocolName", "ImageComments"),
+    *("Manufacturer", "ManufacturerModelName"),
+)
 
 KEYWORDS = (
     *("ImageType", "PresentationIntentType", "IrradiationEventUID", "ViewPosition"),
     *("AcquisitionDateTime", "AcquisitionDate", "AcquisitionTime", "SourceImageSequence"),
+    *("ConversionType", "QualityControlImage", "ContributingEquipmentSequence"),
     *_ALGORITHMS,
     *_ALGORITHM_CODES,
     *_DESCRIPTIONS,
@@ -40,7 +44,9 @@ def algorithm(dataset: Dataset) -> str:
 
 def descriptions(dataset: Dataset) -> tuple[str, ...]:
     """Return the texts in which the maker of a result says that it is one."""
-    return tuple(found for keyword in _DESCRIPTIONS if (found := text(dataset, keyword)))
+    makers = [dataset, *items(dataset, "ContributingEquipmentSequence")]
+    written = (text(maker, keyword) for maker in makers for keyword in _DESCRIPTIONS)
+    return tuple(filter(None, written))
 
 
 def exposure(dataset: Dataset, sop_class_uid: str) -> Exposure:

@@ -72,8 +72,14 @@ def find_part(evidence: Sequence[Evidence], table: PartTable) -> Part:
     say: it decides unless one of them names a part outside the seven. Where
     nothing decides, a part outside that was named anywhere keeps the image from
     being scored; else the first of two study types named together is taken,
-    since both can be scored.
+    since both can be scored. A coded anatomic region outside the seven goes
+    before Body Part Examined, which devices often preset.
     """
+    for item in evidence:
+        if item.attribute == "AnatomicRegionSequence" and item.codes:
+            region = _read(item, table)
+            if region.outside and not region.study_types:
+                return _without_type(Region.OUTSIDE, region)
     readings = []
     waiting: _Reading | None = None
     for item in evidence:

@@ -7,7 +7,7 @@ and French radiographers take a hand *de face*.
 """
 
 WORDS = {
-    "en": """chest, thorax, rib, ribs, lung, lungs, sternum, sc joint, sc joints, mediastinum,
+    "en": """chest, thorax, rib, ribs, ribcage, rib cage, lung, lungs, sternum, sc joint, sc joints, mediastinum,
         sternoclavicular joint, sternoclavicular joints, abdomen, kub, pelvis, pelvic, hip, hips,
         femur, femurs, femora, femoral, thigh, thighs, knee, knees, patella, patellae, tibia,
         tibial, fibula, tib fib, tibia fibula, leg, legs, lower leg, lower legs, upper leg,
@@ -22,7 +22,7 @@ WORDS = {
         orbits, sinus, sinuses, mandible, jaw, tmj, maxilla, zygoma, mastoid, tooth, teeth, dental,
         opg, orthopantomogram, breast, breasts, heart, liver, kidney, kidneys, bladder, stomach,
         colon, bowel, swallow, soft tissue neck, neck soft tissue, airway, phantom, calf""",
-    "de": """Thorax, Brustkorb, Lunge, Lungen, Rippe, Rippen, Brustbein, SC Gelenk, SCG, Abdomen,
+    "de": """Thorax, Brustkorb, Knöchel, Rücken, Nase, Skoliose,  Lunge, Lungen, Rippe, Rippen, Brustbein, SC Gelenk, SCG, Abdomen,
         Bauch, Becken, Hüfte, Hüften, Oberschenkel, Unterschenkel, Schenkelhals, Femur, Knie, Knies,
         Kniescheibe, Sprunggelenk, OSG, USG, Fuß, Fuss, Füße, Fusse, Vorfuß, Mittelfuß, Rückfuß,
         Ferse, Zeh, Zehs, Zehe, Zehen, Großzeh, Großzehe, Kleinzehe, Tarsus, Talus, Hallux,
@@ -39,7 +39,7 @@ WORDS = {
         vertébrale, sacrum, coccyx, crâne, os propres du nez, lomb, nez, mandibule, mâchoire, dent, dents,
         panoramique dentaire, seins, scaphoïde tarsien, membre inférieur, membres inférieurs, pangonogramme,
         estomac, face nez""",
-    "es": """tórax, pecho, pulmón, pulmones, costilla, costillas, parrilla costal, esternón, abdomen,
+    "es": """tórax, pecho, costal, costado, pulmón, pulmones, costilla, costillas, parrilla costal, esternón, abdomen,
         pelvis, cadera, caderas, fémur, muslo, muslos, rodilla, rodillas, rótula, rótulas, tibia,
         peroné, pierna, piernas, tobillo, tobillos, pie, pies, dedo del pie, dedos del pie,
         dedos de los pies, dedo de pie, dedos de pie, dedo pie, dedos pie, dedos pies, dedo gordo,

@@ -22,6 +22,9 @@ def place_of(name: str) -> Place:
         raise ValueError(f"a part is one of {', '.join(PLACES)}") from None
 
 
+SHORTEST_STEM = 3  # letters; fewer would catch half of a language
+
+
 def check_key(key: str) -> str:
     """Return the key of a site's table as it is; ValueError says how one is written."""
     scheme, colon, value = key.partition(":")
@@ -33,6 +36,8 @@ def check_key(key: str) -> str:
         raise ValueError("a term has a letter or a digit in it")
     elif "*" in key and (not key.endswith("*") or key.count("*") > 1 or len(words) > 1):
         raise ValueError("a * stands at the end of a single word")
+    elif "*" in key and len(words[0]) < SHORTEST_STEM:
+        raise ValueError(f"before a * stand at least {SHORTEST_STEM} letters")
     return key
 
 

@@ -9,7 +9,6 @@ from triage.core.anatomy.records import Coded, Place, Region
 from triage.core.anatomy.site import keys_of, place_of
 from triage.core.anatomy.terms import TERMS
 from triage.core.anatomy.text import Words, spellings
-from triage.core.studytype import StudyType
 
 LANGUAGES = frozenset({"en", "de", "fr", "es", "it", "pt"})
 # A side written onto the term: LHAND, HANDLT. Longest first.
@@ -115,7 +114,7 @@ class PartTable:
             return place, ""
         for affix, side in GLUED_SIDES.items():
             for rest in (text.joined.removeprefix(affix), _without_suffix(text.joined, affix)):
-                if rest != text.joined and isinstance(place := self._whole(rest), StudyType):
+                if rest != text.joined and (place := self._whole(rest)) is not None:
                     return place, side
         return None, ""
 
