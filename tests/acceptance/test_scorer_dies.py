@@ -154,30 +154,36 @@ def test_images_that_end_their_decoder_are_set_aside_and_the_scorer_lives(
     daemon.stop()
 
 
-def test_a_file_that_hangs_delays_no_other_study_and_is_scored_when_it_answers(
+def test_files_that_hang_delay_no_other_study_and_are_scored_when_they_answer(
     start_daemon, random_model, tmp_path
 ):
     daemon = start_daemon(model__path=random_model, roles="receive")
-    (slow,) = write(tmp_path, "HANGS", [82])
-    send(daemon, [slow])
+    slow = write(tmp_path, "HANGS", range(100, 117))  # more than are held at once
+    send(daemon, slow)
     daemon.stop()
-    spooled = file_of(daemon, slow)
-    spooled.unlink()
-    os.mkfifo(spooled)  # reading it waits for a writer, as a dead network disk would
+    spooled = [file_of(daemon, sample) for sample in slow]
+    for file in spooled:
+        file.unlink()
+        os.mkfifo(file)  # reading it waits for a writer, as a dead network disk would
     daemon.start()
     daemon.wait_for_scorer()
-    wait_until(lambda: held_views(daemon), "the slow view in a decoder")
+    wait_until(lambda: held_views(daemon), "slow views in the decoders")
 
     for number in range(3):
         send(daemon, write(tmp_path, f"QUICK{number}", [83 + number]))
         daemon.wait_for_study(study_uid(f"QUICK{number}"), seconds=10, views_scored=1)
     assert daemon.study(study_uid("HANGS"))["reason"] is None
+    assert daemon.events("decoder_ended") == []
+
+    for sample, file in zip(slow, spooled, strict=True):
+        file.unlink()
+        shutil.copy(sample.file, file)
 
     daemon.wait_for("decoder_ended", seconds=60, reason="decoding took longer than 30 s")
-    spooled.unlink()
-    shutil.copy(slow.file, spooled)
-
-    daemon.wait_for_study(study_uid("HANGS"), seconds=90, status="scored", reason=None)
+    daemon.wait_for_study(
+        study_uid("HANGS"), seconds=90, status="scored", views_scored=17, reason=None
+    )
+    assert len(daemon.events("decoder_ended")) == 1
     assert daemon.events("scorer_ended") == []
     daemon.stop()
 
@@ -239,16 +245,26 @@ def test_without_a_daemon_too_a_killer_in_a_folder_leaves_the_others(random_mode
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("delay", [0, 10])  # seconds: the model is loaded, a view is decoded
-def test_ctrl_c_ends_the_scoring_of_files_and_every_process_of_it(random_model, tmp_path, delay):
+def writer_of(pipe):
+    """Return our end of a named pipe once somebody reads it, or waits to."""
+    with suppress(OSError):
+        return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+    return None
+
+
+@pytest.mark.parametrize("doing", ["loading the model", "decoding"])
+def test_ctrl_c_ends_the_scoring_of_files_and_every_process_of_it(random_model, tmp_path, doing):
     trap = tmp_path / "image.png"
     os.mkfifo(trap)
 
     with score(random_model, trap, "--study-type", "hand") as command:
         decoders = wait_until(lambda: decoders_of(command.pid), "a decoder")
-        time.sleep(delay)
+        if doing == "decoding":
+            pipe = wait_until(lambda: writer_of(trap), "a decoder at the view")
         os.killpg(command.pid, signal.SIGINT)
         _, err = command.communicate(timeout=30)
+    if doing == "decoding":
+        os.close(pipe)
 
     assert command.returncode != 0
     assert "Traceback" not in err

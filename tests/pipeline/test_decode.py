@@ -220,6 +220,48 @@ def test_one_that_hangs_keeps_no_other_waiting(start, radiograph, trap):
     assert time.monotonic() - begun < 5
 
 
+def test_many_that_hang_keep_no_other_waiting_however_often_one_comes(start, radiograph, trap):
+    pool = start(2, slow_after=0.5)
+    for task in range(15):
+        pool.put(task, trap)
+
+    for task in range(15, 20):
+        pool.put(task, radiograph(task))
+        begun = time.monotonic()
+        outcomes = {}
+        while not outcomes and time.monotonic() - begun < 20:
+            outcomes |= pool.collect(1)
+            assert sum(decoder.slow for decoder in pool._decoders) <= 1
+
+        assert outcomes == {task: expected(studies.picture(task))}
+        assert time.monotonic() - begun < 5
+
+    assert pool.slow >= 5
+
+
+def test_slow_views_are_decoded_after_one_another_and_none_is_blamed(start, radiograph):
+    pool = start(3, slow_after=0.0)
+    begun = pool.pids
+
+    outcomes = decode(pool, *(radiograph(number) for number in range(6)))
+
+    assert outcomes == [expected(studies.picture(number)) for number in range(6)]
+    assert pool.slow == 0
+    assert pool.pids != begun
+
+
+def test_each_slow_view_has_the_full_time(start, radiograph, trap):
+    pool = start(2, slow_after=0.1, time_limit=1.0)
+    begun = time.monotonic()
+
+    *hung, good = decode(pool, trap, trap, trap, radiograph(1))
+
+    assert hung == [Unread(code=Code.UNDECODABLE, sentence="decoding took longer than 1 s")] * 3
+    assert good == expected(studies.picture(1))
+    assert time.monotonic() - begun >= 3
+    assert pool.slow == 0
+
+
 def test_who_waits_for_a_view_can_be_woken(start, trap):
     ours, theirs = os.pipe()
     pool = start(2)

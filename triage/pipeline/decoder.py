@@ -29,7 +29,8 @@ class Decoder:
     """The process and our end of the connection to it.
 
     ``ready`` is whether it has started; ``task`` is the number of the request in
-    its hand, ``taken`` whether it has said that it works on it.
+    its hand, ``taken`` whether it has said that it works on it, ``slow`` whether
+    it may work on it up to the time limit, ``asked`` since when it has it.
     """
 
     def __init__(self) -> None:
@@ -53,7 +54,8 @@ class Decoder:
         self.pid = self._process.pid
         self.ready = False
         self.task: int | None = None
-        self.taken = False
+        self.taken = self.slow = False
+        self.asked = 0.0
         self.request: Request | None = None
         self.due = time.monotonic() + START_TIME  # when it must have said what we wait for
         self._limit = START_TIME
@@ -67,7 +69,8 @@ class Decoder:
         except OSError:
             return False
         self.task, self.request, self.taken = task, request, False
-        self.due, self._limit = time.monotonic() + seconds, seconds
+        self.asked, self._limit = time.monotonic(), seconds
+        self.due = self.asked + seconds
         return True
 
     def hear(self) -> Outcome | None:
@@ -109,7 +112,8 @@ class Decoder:
             return None
         answer = wire.parse_answer(bytes(self._heard), self.request.side**2)
         if answer is not None:
-            self.task, self.request, self.taken, self.due = None, None, False, math.inf
+            self.task, self.request, self.due = None, None, math.inf
+            self.taken = self.slow = False
             self._heard.clear()
         return answer
 

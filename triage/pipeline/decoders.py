@@ -1,4 +1,9 @@
-"""The pool of decoding processes: any of them may die at any moment, for one view at most."""
+"""The pool of decoding processes: any of them may die at any moment, for one view at most.
+
+Most views take a moment, and a few take long or hang. Those are told apart by
+trying: a view that is not through after SLOW_AFTER is slow. One decoder at a time
+works on a slow view, up to DECODE_TIME; the others are there for the rest.
+"""
 
 import math
 import select
@@ -19,6 +24,10 @@ log = logs.get(__name__)
 # Seconds for one view. The slowest honest one, 100 million pixels of JPEG 2000, takes 12 on a
 # core of its own; a radiograph of 7 million takes 0.8.
 DECODE_TIME = 30.0
+# Seconds until a view is slow: no radiograph is that has half a core for itself, and one that is
+# all the same is decoded, only later. Whoever comes while a decoder hangs waits this long at
+# most, and 0.4 s for a new process.
+SLOW_AFTER = 2.0
 RETRY_STARTING = 5.0  # seconds until another try when a process could not be started
 BEAT = 1.0  # seconds, the longest time between two heartbeats
 
@@ -36,13 +45,16 @@ class Decoders:
         *,
         beat: Callable[[], None] = lambda: None,
         time_limit: float = DECODE_TIME,
+        slow_after: float = SLOW_AFTER,
     ) -> None:
         """Start none yet. *beat* is called about every BEAT seconds while anybody waits."""
         self._count = count
         self._beat = beat
         self._time_limit = time_limit
+        self._slow_after = slow_after
         self._decoders: list[Decoder] = []
         self._waiting: deque[tuple[int, Request]] = deque()
+        self._slow: deque[tuple[int, Request]] = deque()  # for the one before to be through
         self._done: list[tuple[int, Outcome]] = []
         self._start_at = 0.0
         self.problem = ""  # why the last start failed
@@ -63,6 +75,11 @@ class Decoders:
     def pids(self) -> list[int]:
         """The processes that are there, ready or not."""
         return [decoder.pid for decoder in self._decoders]
+
+    @property
+    def slow(self) -> int:
+        """How many views are slow, whether they wait or are worked on."""
+        return len(self._slow) + self._slow_in_hand()
 
     def tend(self) -> None:
         """Bury the dead, start what is missing, hand out what waits; without waiting itself."""
@@ -114,10 +131,45 @@ class Decoders:
             except OSError as error:
                 self._not_started(str(error))
         for decoder in self._decoders:
-            if self._waiting and decoder.ready and decoder.task is None:
-                task, request = self._waiting[0]
-                if decoder.ask(task, request, self._time_limit):
-                    self._waiting.popleft()
+            slow = bool(self._slow) and not self._slow_in_hand()
+            queue = self._slow if slow else self._waiting
+            if (
+                queue
+                and decoder.ready
+                and decoder.task is None
+                and decoder.ask(*queue[0], self._time_limit)
+            ):
+                queue.popleft()
+                decoder.slow = slow
+
+    def _slow_in_hand(self) -> bool:
+        return any(decoder.slow for decoder in self._decoders)
+
+    def _set_slow_aside(self) -> None:
+        """Tell the views that have become slow: one may go on, the others wait for it.
+
+        Their decoders are ended; only that stops a codec.
+        """
+        put_back = False
+        for decoder in list(self._decoders):
+            if time.monotonic() < self._slow_at(decoder):
+                continue
+            if not self._slow_in_hand():
+                decoder.slow = True
+            elif decoder.task is not None and decoder.request is not None:
+                self._slow.append((decoder.task, decoder.request))
+                log.info("view_is_slow", path=decoder.request.path, frame=decoder.request.frame)
+                self._remove(decoder)
+                put_back = True
+        if put_back:
+            # Views that hang come in a row, of one sender or one disk. Who came last goes first
+            # now, else it would wait for each of them.
+            self._waiting.reverse()
+
+    def _slow_at(self, decoder: Decoder) -> float:
+        """Return when the view in its hand becomes slow."""
+        fresh = decoder.task is not None and not decoder.slow
+        return decoder.asked + self._slow_after if fresh else math.inf
 
     def _listen(self, seconds: float, wake: int | None = None) -> bool:
         """Hear the decoders, after waiting for one of them or *wake* for up to *seconds*.
@@ -129,21 +181,26 @@ class Decoders:
             poll.register(fd, select.POLLIN)
         if wake is not None:
             poll.register(wake, select.POLLIN)
-        due = min((decoder.due for decoder in self._decoders), default=self._start_at)
+        due = min(
+            (min(decoder.due, self._slow_at(decoder)) for decoder in self._decoders),
+            default=self._start_at,
+        )
         wait = max(0.0, min(seconds, due - time.monotonic()))
         readable = {fd for fd, _ in poll.poll(math.ceil(1000 * wait))}
         for decoder in list(self._decoders):
             self._hear(decoder)
+        self._set_slow_aside()
         return wake in readable
 
     def _hear(self, decoder: Decoder) -> None:
         task, request, was_ready = decoder.task, decoder.request, decoder.ready
+        queue = self._slow if decoder.slow else self._waiting
         try:
             outcome = decoder.hear()
         except Lost as lost:
             outcome = self._bury(decoder, str(lost))
             if outcome is None and task is not None and request is not None:
-                self._waiting.appendleft((task, request))  # it had not begun
+                queue.appendleft((task, request))  # it had not begun
         if decoder.ready and not was_ready:
             self.problem = ""
         if isinstance(outcome, Unread) and outcome.spent:

@@ -52,9 +52,9 @@ POLL = 1.0  # seconds between looks at the queue when nobody wakes us; another d
 RETRY_LOADING = 60.0  # seconds until a model that could not be loaded is tried again
 MODEL_POLL = 5.0  # seconds between looks for a model while there is none
 BATCH = 16  # views that are held at once: two of the network's batches
+SLOW = 64  # slow views that are held besides: more than hang unless a whole disk does
 FINISH = 5.0  # seconds to end what is on its way when the parent is gone; it waits for 10
-# One that hangs over a view must not keep all others waiting.
-MIN_DECODERS = 2
+MIN_DECODERS = 2  # one for a slow view, one for all others
 
 
 BROKEN = os.EX_TEMPFAIL  # exit status: the network no longer works, whatever the view
@@ -129,8 +129,8 @@ class ScoringProcess:
 
     def _turn(self, views: Views[Work]) -> bool:
         """Take views in, wait for some to be through, save them; say whether there were any."""
-        room = BATCH - len(views)
-        if room and self._decoders.ready():  # else the log says why; the views wait
+        room = BATCH + min(self._decoders.slow, SLOW) - len(views)
+        if room > 0 and self._decoders.ready():  # else the log says why; the views wait
             for work in hold_views(self._database, self._name, room, datetime.now(UTC)):
                 path = self._spool.path(work.digest)
                 views.put(work, Source(study_type=work.study_type, path=path, frame=work.frame))
