@@ -1,6 +1,7 @@
 """What the tests share: requirements of the machine, databases, models, daemons."""
 
 import os
+import signal
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -24,6 +25,10 @@ def pytest_configure(config):
     own = Path(sys.prefix, "bin")
     folders = os.environ.get("PATH", "").split(os.pathsep)
     os.environ["PATH"] = os.pathsep.join(f for f in folders if Path(f).absolute() != own)
+    # A shell starts what runs in its background with Ctrl-C ignored, and every process of the
+    # tests would inherit that; those that try an interruption would wait for ever.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[SKIPPED] = []
     config.stash[FIGURES] = []
 
