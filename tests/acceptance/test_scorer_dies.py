@@ -154,6 +154,7 @@ def test_images_that_end_their_decoder_are_set_aside_and_the_scorer_lives(
     daemon.stop()
 
 
+@pytest.mark.soak
 def test_files_that_hang_delay_no_other_study_and_are_scored_when_they_answer(
     start_daemon, random_model, tmp_path
 ):

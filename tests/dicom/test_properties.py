@@ -27,7 +27,7 @@ THOROUGH = settings(
     derandomize=True,
     database=None,
     deadline=None,
-    max_examples=1000,
+    max_examples=400,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 NATIVE = [
@@ -319,7 +319,7 @@ def test_a_view_is_what_the_formulae_of_the_standard_say(path, case):
     np.testing.assert_array_equal(view, reference(case))
 
 
-@settings(THOROUGH, max_examples=600)
+@settings(THOROUGH, max_examples=300)
 @given(case=cases())
 def test_the_negative_as_monochrome1_is_the_same_view(path, case):
     ends = case.lowest + case.highest
