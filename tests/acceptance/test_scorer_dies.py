@@ -206,6 +206,7 @@ def wait_for_end(pids):
     wait_until(lambda: not any(map(is_decoder, pids)), "the decoders' end", seconds=20)
 
 
+@pytest.mark.soak  # tests/pipeline tries the decoders' end without a daemon
 def test_the_decoders_end_with_their_scorer_however_it_ends(start_daemon, random_model):
     daemon = start_daemon(model__path=random_model)
     daemon.wait_for_scorer()
