@@ -3,7 +3,7 @@
 import pytest
 from pydicom import dcmread
 
-from tests.support import dcmtk, objects, studies
+from tests.support import objects, studies
 from tests.support.studies import picture, study_uid
 
 pytestmark = pytest.mark.dcmtk
@@ -14,18 +14,6 @@ def daemon(start_shared_daemon, random_model):
     daemon = start_shared_daemon(model__path=random_model, study__quiet=1)
     daemon.wait_for_scorer()
     return daemon
-
-
-@pytest.fixture
-def send(daemon, tmp_path):
-    """Return a function that sends data sets in one association; each must be acknowledged."""
-
-    def send(*datasets):
-        files = [studies.write(tmp_path, dataset).file for dataset in datasets]
-        sent = dcmtk.storescu(daemon.port, files, "-R")
-        assert sent.returncode == 0, sent.stderr
-
-    return send
 
 
 def state_of(daemon, name, number):

@@ -21,18 +21,6 @@ def daemon(start_shared_daemon, random_model):
     return daemon
 
 
-@pytest.fixture
-def send(daemon, tmp_path):
-    """Return a function that sends data sets in one association; each must be acknowledged."""
-
-    def send(*datasets):
-        files = [studies.write(tmp_path, dataset).file for dataset in datasets]
-        sent = dcmtk.storescu(daemon.port, files, "-R")
-        assert sent.returncode == 0, sent.stderr
-
-    return send
-
-
 def image(study, number=1, *, pixels=None, side=Side.UNKNOWN, part=None, **attributes):
     """Make image *number* of a study; no part of the body unless one is given."""
     shown = picture(number) if pixels is None else pixels
