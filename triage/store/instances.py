@@ -28,7 +28,7 @@ def replace_instance(connection: Connection, instance_id: int) -> None:
 def add_instance(
     connection: Connection, study_id: int, received: Instance, now: datetime, former: int | None
 ) -> None:
-    """Add the received instance with its views, which keep the scores of *former*'s for now.
+    """Add the received instance with its views, which keep the scores of *former*'s until theirs.
 
     The bytes may be those of a still earlier version that comes back: then that one counts again.
     """
