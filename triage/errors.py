@@ -61,6 +61,10 @@ class ModelUnusable(TriageError):
     """The checkpoint is missing, damaged, or has no card."""
 
 
+class ModelDiffers(TriageError):
+    """The model gives other probabilities here than those that are stored of it."""
+
+
 class ScorerBroken(TriageError):
     """The network worked and works no longer: a lost GPU, no memory left."""
 
@@ -86,3 +90,25 @@ class SendFailed(TriageError):
 
 class NobodyListens(SendFailed):
     """The peer's port accepts no connection."""
+
+
+class DatasetUnusable(TriageError):
+    """A data set is not laid out as MURA-v1.1 is; the message names file and line."""
+
+
+class TrainingFailed(TriageError):
+    """A training run cannot begin or go on; the message says what is kept and what to do."""
+
+
+class TrainingInterrupted(TriageError):
+    """A training run was asked to stop and can go on later."""
+
+    exit_code = 130  # what a shell expects of a program that Ctrl-C ends
+
+
+class RatingsUnusable(TriageError):
+    """A table of raters' votes is not laid out as documented; the message names file and line."""
+
+
+class OutputUnwritable(TriageError):
+    """The folder or file that was named for the results cannot be made or written."""

@@ -14,10 +14,14 @@ import typer
 
 from triage import __version__, logs
 from triage.cli import db, models, worklist
+from triage.cli.dataset import dataset
 from triage.cli.doctor import doctor
+from triage.cli.evaluate import evaluate
 from triage.cli.quickstart import quickstart
 from triage.cli.score import score
 from triage.cli.serve import serve
+from triage.cli.show import show
+from triage.cli.train import train
 from triage.errors import TriageError
 
 app = typer.Typer(
@@ -30,12 +34,15 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(quickstart)
 app.command()(worklist.worklist)
-app.command()(worklist.show)
+app.command()(show)
 app.command()(worklist.claim)
 app.command()(worklist.release)
 app.command()(worklist.read)
 app.command()(worklist.rescore)
 app.command()(score)
+app.command()(dataset)
+app.command()(train)
+app.command()(evaluate)
 app.command()(doctor)
 app.add_typer(models.app, name="model")
 app.add_typer(db.app, name="db")
