@@ -67,6 +67,28 @@ def test_the_sites_own_words_for_parts_are_read(write, monkeypatch):
     assert find_part(evidence, table).study_type is StudyType.WRIST
 
 
+@pytest.mark.parametrize(
+    ("written", "paths"),
+    [
+        ("''", ()),
+        ("[]", ()),
+        ("'a.safetensors'", ("a.safetensors",)),
+        ("['a.safetensors', '/b c.safetensors']", ("a.safetensors", "/b c.safetensors")),
+    ],
+)
+def test_one_model_or_several_are_named(write, monkeypatch, written, paths):
+    path = write(f"[model]\npath = {written}\n")
+
+    assert settings.load(path).model.paths == paths
+
+    in_environment = written.replace("'", '"') if written.startswith("[") else written.strip("'")
+    monkeypatch.setenv("TRIAGE_MODEL__PATH", in_environment)
+    loaded = settings.load(write(""))
+    assert loaded.model.paths == paths
+    # As the daemon passes them to its scoring process.
+    assert settings.Settings.model_validate(loaded.model_dump(mode="json")).model.paths == paths
+
+
 def test_a_file_in_the_working_directory_is_found(write):
     write("").with_name("triage.toml").write_text("[study]\nquiet = 7\n")
 
@@ -95,6 +117,9 @@ def test_a_file_in_the_working_directory_is_found(write):
         ("[study]\nparts = {'' = 'hand'}\n", ["study.parts", "letter or a digit"]),
         ("[study]\nparts = {'a*b' = 'hand'}\n", ["study.parts.a*b", "end of a single word"]),
         ("[study]\nparts = {'Mão' = 'hand', MAO = 'wrist'}\n", ["study.parts", "contradict"]),
+        ("[model]\npath = ['a', '']\n", ["model.path", "name of a file for each"]),
+        ("[model]\npath = ['a', 'b', 'a']\n", ["model.path", "twice"]),
+        ("[model]\npath = 7\n", ["model.path", "string"]),
         ("[study\n", ["site.toml", "TOML"]),
     ],
 )
@@ -114,6 +139,7 @@ def test_a_mistake_in_the_file_is_named(write, text, named):
         ("TRIAGE_STUDIE__QUIET", "5", ["TRIAGE_STUDIE__QUIET", "study"]),
         ("TRIAGE_STUDY__QUIET", "soon", ["TRIAGE_STUDY__QUIET", "soon"]),
         ("TRIAGE_DICOM__ALLOW", "[{", ["TRIAGE_DICOM__ALLOW", "JSON"]),
+        ("TRIAGE_MODEL__PATH", "['a', 'b']", ["TRIAGE_MODEL__PATH", '["a.safetensors", "b']),
         ("TRIAGE_STUDY__PARTS", '{"MAO": "hnad"}', ["TRIAGE_STUDY__PARTS.MAO", "'hnad'", "hand"]),
     ],
 )

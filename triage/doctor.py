@@ -3,16 +3,21 @@
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from triage.dicom import codec_samples, codecs, scu
 from triage.errors import NobodyListens, SendFailed, TriageError
-from triage.settings import Settings
+from triage.settings import ModelSettings, Settings
 from triage.store import queries, schema
 from triage.store.database import Database
 from triage.store.spool import Spool
+
+if TYPE_CHECKING:
+    from triage.model.scorer import Scorer
+    from triage.model.stored import Difference
 
 STUCK = 60  # seconds that a view may wait for a scorer before it is worth a word
 
@@ -124,19 +129,53 @@ def _codecs(_settings: Settings) -> Finding:
 
 
 def _model(settings: Settings) -> Finding:
-    from triage.model.card import chosen_path, read_card
+    from triage.model.ensemble import read_cards
 
-    read_card(chosen_path(settings.model))  # the cheap half first: torch takes seconds
+    read_cards(settings.model)  # the cheap half first: torch takes seconds
     from triage.model.scorer import open_scorer
 
     started = time.perf_counter()
     scorer = open_scorer(settings.model)
+    seconds = time.perf_counter() - started
+    shown = f"{scorer.identity} on {scorer.device} in {scorer.precision}"
+    if not settings.model.paths:
+        shown += ", the reference model of the package"
+    differences, compared = _compare(scorer, settings.model)
+    if differences:
+        return Finding(
+            check="model",
+            status=Status.FAILED,
+            message=f"{shown} computes otherwise than where it was made: "
+            + "; ".join(map(str, differences)),
+            action="see triage model check; try model.device=cpu, model.precision=float32, or the "
+            "torch that it names",
+        )
+    as_stored = f", gives the {compared} stored outputs" if compared else ""
     return Finding(
         check="model",
         status=Status.OK,
-        message=f"{scorer.card.identity} on {scorer.device} in {scorer.precision}, "
-        f"loaded in {time.perf_counter() - started:.1f} s",
+        message=f"{shown}, loaded in {seconds:.1f} s{as_stored}",
     )
+
+
+def _compare(scorer: "Scorer", settings: ModelSettings) -> "tuple[list[Difference], int]":
+    """Compare each checkpoint with the outputs stored beside it; also say how many there are."""
+    from triage.model import stored
+    from triage.model.scorer import open_scorer
+
+    differences: list[Difference] = []
+    compared = 0
+    for path in scorer.paths:
+        document = stored.beside(path)
+        if document is None:
+            continue
+        known = replace(stored.read(document), pictures=())
+        single = settings.model_copy(update={"path": str(path)})
+        member = scorer if len(scorer.paths) == 1 else open_scorer(single)
+        found = stored.measure(member, stored.score_specimens(member))
+        differences += stored.differences(known, found)
+        compared += len(known.specimens)
+    return differences, compared
 
 
 def _receiver(settings: Settings) -> Finding:

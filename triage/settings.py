@@ -120,10 +120,31 @@ class StudySettings(Section):
 
 
 class ModelSettings(Section):
-    path: str = ""
+    path: str | tuple[str, ...] = ""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     backend: Literal["auto", "torch"] = "auto"
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+
+    @field_validator("path", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        if isinstance(value, str) and value.startswith("["):
+            # What the environment holds and is no JSON would else pass for a file's name.
+            raise ValueError(
+                """several checkpoints are a list like '["a.safetensors", "b.safetensors"]'"""
+            )
+        if isinstance(value, list | tuple):
+            if not all(isinstance(name, str) and name for name in value):
+                raise ValueError("give the name of a file for each checkpoint")
+            if len(set(value)) < len(value):
+                raise ValueError("a checkpoint stands there twice")
+        return value
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The checkpoints, several being an ensemble; none takes what the package brings."""
+        named = (self.path,) if isinstance(self.path, str) else self.path
+        return tuple(name for name in named if name)
 
 
 class WorklistSettings(Section):

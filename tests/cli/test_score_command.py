@@ -220,3 +220,58 @@ def test_a_raw_image_alone_is_scored_and_marked(score, tmp_path):
     assert (code, study["status"]) == (0, "scored")
     assert study["reason"].startswith("low_trust: ")
     assert study["views"][0]["reason"].startswith("low_trust: ")
+
+
+def test_what_the_network_looked_at_is_drawn_over_each_view(score, tmp_path):
+    twin = picture(tmp_path / "XR_WRIST" / "patient1" / "image1.png", 5)
+    other = picture(tmp_path / "XR_WRIST" / "patient2" / "image1.png", 6)
+
+    code, studies, _ = score(dicom(tmp_path / "a.dcm", 5), twin, other, "--cam", "drawn")
+
+    views = [study["views"][0] for study in studies]
+    assert code == 0
+    assert [view["cam"] for view in views] == [
+        "drawn/1.2.5-1.png",
+        "drawn/XR_WRIST-patient1-image1.png",
+        "drawn/XR_WRIST-patient2-image1.png",
+    ]
+    drawings = [np.asarray(Image.open(view["cam"])) for view in views]
+    assert all(drawing.shape == (40, 30, 3) for drawing in drawings)
+    assert (drawings[0] == drawings[1]).all()
+    assert (drawings[1] != drawings[2]).any()
+    assert all(view["full_strength"] > 0 for view in views)
+
+
+def test_files_of_the_same_name_are_drawn_into_files_of_their_own(score, tmp_path):
+    for folder in ("x", "y"):
+        picture(tmp_path / folder / "XR_WRIST" / "p" / "i.png", 1)
+
+    _, studies, _ = score("x", "y", "--cam", "drawn")
+
+    assert [study["views"][0]["cam"] for study in studies] == [
+        "drawn/XR_WRIST-p-i.png",
+        "drawn/XR_WRIST-p-i-2.png",
+    ]
+    assert len(list((tmp_path / "drawn").iterdir())) == 2
+
+
+def test_what_is_not_scored_is_not_drawn(score, tmp_path):
+    broken = tmp_path / "broken.dcm"
+    broken.write_bytes((tmp_path / dicom(tmp_path / "whole.dcm", 1)).read_bytes()[:-500])
+
+    code, (study,), _ = score(str(broken), "--cam", "drawn")
+
+    assert code == 1
+    assert (study["views"][0]["cam"], study["views"][0]["full_strength"]) == (None, None)
+    assert list((tmp_path / "drawn").iterdir()) == []
+
+
+def test_a_folder_for_the_drawings_that_cannot_be_made_is_said_before_anything_is_scored(
+    score, tmp_path
+):
+    (tmp_path / "file").touch()
+
+    code, document, err = score(dicom(tmp_path / "a.dcm", 1), "--cam", "file/drawn")
+
+    assert (code, document) == (1, None)
+    assert "file/drawn: cannot be written" in err

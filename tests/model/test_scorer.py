@@ -26,7 +26,7 @@ def views(scorer):
 
 
 def test_a_probability_is_the_sigmoid_of_the_networks_logit(scorer, views):
-    _, network = checkpoint.load(scorer.path)
+    _, network = checkpoint.load(scorer.paths[0])
     with torch.inference_mode():
         expected = torch.sigmoid(network(torch.from_numpy(np.stack(views)))[:, 0]).tolist()
 
@@ -138,7 +138,7 @@ def test_a_gpu_that_is_not_there_is_said(pristine):
 
 
 def test_bfloat16_stays_within_a_hundredth_of_float32(scorer, views):
-    coarse = Scorer(scorer.path, device="cpu", precision="bfloat16")
+    coarse = Scorer(scorer.paths[0], device="cpu", precision="bfloat16")
 
     assert coarse.score(views) == pytest.approx(scorer.score(views), abs=0.01)
 

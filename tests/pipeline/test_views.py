@@ -1,13 +1,17 @@
 """Scoring a batch: what fails, fails alone, unless it is the network."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from triage.core.reasons import Code
 from triage.core.studytype import StudyType
 from triage.errors import ScorerBroken
+from triage.model.cam import unpack
 from triage.model.card import Card, Preprocessing
+from triage.model.ensemble import Ensemble
 from triage.pipeline.views import Source, Views
 from triage.pipeline.wire import Kind, Unread
 
@@ -26,24 +30,25 @@ TOO_LARGE = Unread(code=Code.TOO_LARGE, sentence="it is huge", final=True)
 
 
 class ToldScorer:
-    """Says what it is told: the mean grey as the probability, or an error."""
+    """Says what it is told: the mean grey as the probability and everywhere on the map, or an error."""
 
-    card = CARD
+    ensemble = Ensemble((CARD,))
     device = "cpu"
 
     def __init__(self, error=None, *, works=True):
         self._error, self._works = error, works
 
-    def score(self, prepared):
+    def explain(self, prepared):
         if self._error:
             raise self._error
-        return [float(image.mean()) for image in prepared]
+        means = [float(image.mean()) for image in prepared]
+        return [
+            SimpleNamespace(probability=mean, map=np.full((1, 1), mean, np.float32))
+            for mean in means
+        ]
 
     def works(self):
         return self._works
-
-    def threshold(self, study_type):
-        return CARD.threshold_for(study_type)
 
 
 class ToldDecoders:
@@ -86,6 +91,19 @@ def test_each_view_has_its_probability_threshold_and_model():
 
     assert (first.probability, second.probability) == (0.0, 1.0)
     assert (first.threshold, first.model) == (0.25, "told 1")
+
+
+def test_each_view_has_the_map_of_its_own_pass_and_how_it_was_scaled():
+    first, second = score(ToldScorer(), [hand(0), hand(255)], ToldDecoders())
+
+    assert [unpack(verdict.map).tolist() for verdict in (first, second)] == [[[0.0]], [[1.0]]]
+    assert (first.map.side, first.map.resize) == (SIDE, "pad")
+
+
+def test_a_view_that_is_not_scored_has_no_map():
+    (verdict,) = score(ToldScorer(), [hand("broken")], ToldDecoders(broken=BROKEN))
+
+    assert verdict.map is None
 
 
 def test_the_decoders_are_asked_for_what_the_card_says():

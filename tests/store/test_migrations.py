@@ -4,8 +4,11 @@ import pytest
 from sqlalchemy import text
 
 from tests.support.store import Store, at
+from triage.core.activation import CoarseMap
 from triage.store import schema
+from triage.store.activations import scored_views
 from triage.store.database import Database
+from triage.store.scoring import Result, save_results
 
 STUDY = """
 INSERT INTO study (id, study_instance_uid, received_at, opened_at, last_received_at, waiting_since,
@@ -28,11 +31,17 @@ VALUES (9, 7, 8, 1, 'scored', 0.9, 0.5, 'm 1', 0, 0)
 """
 
 
+@pytest.fixture(params=["0001", "0002"])
+def revision(request):
+    """Each schema that came before this version's."""
+    return request.param
+
+
 @pytest.fixture
-def old(database_url):
-    """A database of the first schema with one scored study."""
+def old(database_url, revision):
+    """A database of an earlier schema with one scored study."""
     database = Database(database_url)
-    schema.upgrade(database, "0001")
+    schema.upgrade(database, revision)
     noon = at(0) if database_url.startswith("postgresql") else at(0).strftime("%FT%T.%fZ")
     with database.writing() as connection:
         for statement in (STUDY, INSTANCE, VIEW):
@@ -41,8 +50,8 @@ def old(database_url):
     database.close()
 
 
-def test_the_upgrade_keeps_what_is_there(old):
-    assert schema.upgrade(old) == ("0001", schema.latest())
+def test_the_upgrade_keeps_what_is_there(old, revision):
+    assert schema.upgrade(old) == (revision, schema.latest())
 
     store = Store(old)
     assert schema.differences(old) == []
@@ -50,6 +59,21 @@ def test_the_upgrade_keeps_what_is_there(old):
     assert (row.status, row.probability, row.views_scored) == ("scored", 0.9, 1)
     (entry,) = store.detail().instances
     assert (entry.study_type, entry.part_from, entry.exposed_field) == ("hand", None, None)
+
+
+def test_a_view_that_was_scored_before_has_no_map_until_it_is_scored_again(old):
+    schema.upgrade(old)
+    store = Store(old)
+
+    (before,) = scored_views(old, store.id())
+    store.rescore(60)
+    (work,) = store.hold(seconds=61)
+    new = CoarseMap(height=1, width=1, cells=b"ab", side=32, resize="squeeze")
+    result = Result(work=work, probability=0.2, threshold=0.5, model="m 2", map=new)
+    save_results(old, "s1", [result], at(62))
+
+    assert (before.map, before.waiting) == (None, False)
+    assert [view.map for view in scored_views(old, store.id())] == [new]
 
 
 def test_an_upgraded_study_takes_further_images(old):

@@ -1,7 +1,7 @@
 """`triage score`: once, without a daemon."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +10,9 @@ from triage.core.studytype import StudyType
 from triage.errors import TriageError
 from triage.pipeline.gather import gather
 from triage.pipeline.judge import rules_of
+
+if TYPE_CHECKING:
+    from triage.pipeline.overlay import Drawing
 
 
 def score(
@@ -21,29 +24,58 @@ def score(
         StudyType | None, typer.Option(help="The study type of pictures outside XR_PART folders.")
     ] = None,
     model: Annotated[
-        Path | None, typer.Option(help="The checkpoint; by default model.path.", metavar="FILE")
+        list[Path] | None,
+        typer.Option(
+            help="The checkpoint; repeated, an ensemble; by default model.path.", metavar="FILE"
+        ),
+    ] = None,
+    cam: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Draw what the network looked at over each view, as PNG files."
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
     """Score files and print a study each, in the order given; no daemon, no database."""
-    from triage.pipeline import offline
+    from triage.pipeline import offline, overlay
 
+    if cam is not None:
+        overlay.prepare_folder(cam)
     settings = settings_of(context)
     gathered = gather(paths, study_type=study_type, rules=rules_of(settings.study))
     wanted = settings.model
-    if model is not None:
-        wanted = wanted.model_copy(update={"path": str(model)})
+    if model:
+        wanted = wanted.model_copy(update={"path": tuple(map(str, model))})
     with offline.decoders_for(gathered.studies) as decoders:  # they start beside torch
         from triage.model.scorer import open_scorer
 
         offline.score_studies(open_scorer(wanted), gathered.studies, decoders)
     documents = [_document(study) for study in gathered.studies]
+    problems = offline.unreadable_views(gathered)
+    if cam is not None:
+        drawings = overlay.draw_offline(gathered.studies, cam)
+        problems += _add_drawings(documents, drawings)
     if json:
         print_json(documents)
     else:
         _print(documents)
-    if problems := offline.unreadable_views(gathered):
+    if problems:
         raise TriageError("could not be read:\n  " + "\n  ".join(problems))
+
+
+def _add_drawings(
+    documents: list[dict[str, Any]], drawings: list[list["Drawing | None"]]
+) -> list[str]:
+    """Name each view's drawing in the documents; return what could not be drawn."""
+    problems = []
+    for document, of_study in zip(documents, drawings, strict=True):
+        for view, drawing in zip(document["views"], of_study, strict=True):
+            view["cam"] = drawing.path if drawing else None
+            view["full_strength"] = drawing.full_strength if drawing else None
+            if drawing and drawing.reason:
+                problems.append(f"{view['path']}: {drawing.reason}")
+    return problems
 
 
 def _document(study: Any) -> dict[str, Any]:
@@ -88,3 +120,18 @@ def _print(documents: list[dict[str, Any]]) -> None:
             for document in documents
         ],
     )
+    drawn = [view for document in documents for view in document["views"] if view.get("cam")]
+    if drawn:
+        print_table(
+            ["view", "frame", "full strength", "file"],
+            [
+                [
+                    str(view["path"]),
+                    str(view["frame"]),
+                    f"{view['full_strength']:.2f}",
+                    str(view["cam"]),
+                ]
+                for view in drawn
+            ],
+            title="\nclass activation maps",
+        )

@@ -1,4 +1,4 @@
-"""The reader's commands: worklist, show, claim, release, read, rescore."""
+"""The reader's commands: worklist, claim, release, read, rescore; `triage show` stands beside."""
 
 import dataclasses
 import getpass
@@ -6,13 +6,11 @@ import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from triage.cli.output import JsonOption, print_json, print_table, settings_of
-from triage.core.detail import InstanceDetail, StudyDetail
 from triage.core.worklist import WorklistRow
 from triage.errors import DatabaseUnavailable, UsageError
 from triage.pipeline.judge import rules_of
@@ -71,16 +69,6 @@ def _watch(database: Database, rows: list[WorklistRow], limit: int | None, *, js
             _print_worklist(rows, json=json, one_line=True)
 
 
-def show(context: typer.Context, study: STUDY, json: JsonOption = False) -> None:
-    """Show why a study stands where it stands: views, groups, history."""
-    database = open_database(context)
-    detail = queries.show_study(database, queries.find_study(database, study), datetime.now(UTC))
-    if json:
-        print_json(study_document(detail))
-    else:
-        _print_study(detail)
-
-
 def claim(context: typer.Context, study: STUDY, by: BY = "") -> None:
     """Claim a study for reading; it stays in its place."""
     database = open_database(context)
@@ -128,18 +116,6 @@ def rescore(
     for study_id in found:  # a transaction each, so that none holds up receiving
         rescorer.rescore(study_id, datetime.now(UTC), _reader(""))
     typer.echo(f"{len(found)} studies wait for their new score", err=True)
-
-
-def study_document(detail: StudyDetail) -> dict[str, Any]:
-    """Return the JSON document of `triage show`: the worklist's columns and what is under them."""
-    return {
-        **dataclasses.asdict(detail.row),
-        "reading_state": detail.reading_state,
-        "finding": detail.finding,
-        "groups": [dataclasses.asdict(group) for group in detail.groups],
-        "instances": [dataclasses.asdict(instance) for instance in detail.instances],
-        "history": [dataclasses.asdict(line) for line in detail.history],
-    }
 
 
 def _reader(by: str) -> str:
@@ -195,70 +171,3 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
-
-
-def _shown_by(entry: InstanceDetail) -> str:
-    """Say which attributes decided part and side, and what the view was cropped to."""
-    found = [entry.part_from, entry.side_from if entry.side_from != entry.part_from else None]
-    if entry.exposed_field:
-        found.append(f"cropped to {entry.exposed_field}")
-    return "; ".join(each for each in found if each) or "-"
-
-
-def _print_study(detail: StudyDetail) -> None:
-    row = detail.row
-    place = f"position {row.position}" if row.position else "off the worklist"
-    lines = {
-        "study": row.study_instance_uid,
-        "accession number": row.accession_number or "-",
-        "patient": f"{row.patient_name or '-'} ({row.patient_id or '-'})",
-        "description": row.study_description or "-",
-        "place": f"{place}, {row.priority}{', overdue' if row.overdue else ''}",
-        "status": f"{row.status}, {detail.reading_state}"
-        + (f" by {row.claimed_by}" if row.claimed_by else ""),
-        "preliminary": f"{row.label or 'not scored'} {probability_text(row)} {row.study_type or ''}",
-        "model": row.model or "-",
-        "reason": row.reason or "-",
-        "finding": detail.finding or "-",
-    }
-    console = Console(soft_wrap=True, markup=False, highlight=False)
-    for name, value in lines.items():
-        console.print(f"{name:>17}  {value}")
-    print_table(
-        ["group", "probability", "threshold", "views", ""],
-        [
-            [
-                group.group,
-                f"{group.probability:.3f}",
-                f"{group.threshold:.3f}",
-                str(group.views),
-                "decides" if group.deciding else "",
-            ]
-            for group in detail.groups
-        ],
-        title="\ngroups",
-    )
-    print_table(
-        ["SOP instance", "frame", "state", "probability", "group", "shown by", "reason"],
-        [
-            [
-                entry.sop_instance_uid,
-                str(entry.frame or "-"),
-                entry.state,
-                "-" if entry.probability is None else f"{entry.probability:.3f}",
-                entry.group or "-",
-                _shown_by(entry),
-                entry.reason or "",
-            ]
-            for entry in detail.instances
-        ],
-        title="\nviews and other instances",
-    )
-    print_table(
-        ["at (UTC)", "what", "detail", "by"],
-        [
-            [f"{line.at:%Y-%m-%d %H:%M:%S}", line.kind, line.detail or "", line.actor or ""]
-            for line in detail.history
-        ],
-        title="\nhistory",
-    )

@@ -18,6 +18,7 @@ from pydantic.dataclasses import dataclass
 
 from triage.core.studytype import StudyType
 from triage.errors import ModelUnusable
+from triage.model.reference import packaged
 from triage.settings import ModelSettings
 
 METADATA_KEY = "triage.card"
@@ -79,6 +80,10 @@ class Card:
     thresholds: dict[StudyType, Threshold] = Field(default_factory=dict)  # where a type has its own
     temperature: Positive = 1.0  # every logit is divided by it (Guo et al. 2017, section 4.2)
     figures: dict[Line, Finite] = Field(default_factory=dict)  # measured, by name: {"auroc": 0.9}
+    # How `triage train` made it: its options and their values, {"batch": 8}; empty of an import.
+    recipe: dict[Line, bool | int | Finite | str] = Field(default_factory=dict)
+    # What temperature and thresholds were fitted to; empty where nobody did.
+    calibration: str = ""
     intended_use: str = ""
 
     @property
@@ -124,15 +129,21 @@ def explain(error: ValidationError) -> str:
     )
 
 
-def chosen_path(settings: ModelSettings) -> Path:
-    """Return the checkpoint that the settings name; raises ModelUnusable when they name none."""
-    if not settings.path:
+def chosen_paths(settings: ModelSettings) -> tuple[Path, ...]:
+    """Return the checkpoints that the settings name, or the packaged reference model.
+
+    Raises ModelUnusable where they name none and the package has none.
+    """
+    if settings.paths:
+        return tuple(Path(name) for name in settings.paths)
+    reference = packaged()
+    if reference is None:
         raise ModelUnusable(
-            "model.path is empty, so there is no model; set it in triage.toml, or "
-            "TRIAGE_MODEL__PATH in the environment, to a checkpoint with a card "
-            "(`triage model import` makes one)"
+            "model.path is empty and no reference model came with this package, so there is no "
+            "model; set it in triage.toml, or TRIAGE_MODEL__PATH in the environment, to a "
+            "checkpoint with a card (`triage model import` makes one)"
         )
-    return Path(settings.path)
+    return (reference,)
 
 
 def read_card(path: Path) -> Card:

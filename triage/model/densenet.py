@@ -1,12 +1,15 @@
-"""The network of the MURA paper: DenseNet-169 with one output.
+"""The network of the MURA paper: DenseNet-169 with one output, and what its output is made of.
 
-Source: Rajpurkar et al. 2017, section 3; Huang et al. 2017, "Densely Connected
-Convolutional Networks", table 1.
+Source: Rajpurkar et al. 2017, sections 3 and 5; Huang et al. 2017, "Densely Connected
+Convolutional Networks", table 1; Zhou et al. 2016, "Learning Deep Features for
+Discriminative Localization", section 2.
 """
 
 from collections.abc import Callable
+from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 from torchvision import models
 
 DENSENET169 = "densenet169"
@@ -19,6 +22,22 @@ def densenet169() -> nn.Module:
     """
     network: nn.Module = models.densenet169(num_classes=1)
     return network
+
+
+def explain(network: Any, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Run images, (N, 3, H, W), through a `densenet169`; return its logits and their maps.
+
+    The logits, (N,), are the network's own. The class activation map, (N, H // 32, W // 32)
+    float32, is M = sum over k of w_k f_k, of the last feature maps after their ReLU and the
+    weights of the output. The output is linear behind an average over the places, so the mean
+    of a map, and the bias added, is the logit.
+    """
+    features = functional.relu(network.features(images), inplace=True)  # (N, 1664, h, w)
+    pooled = functional.adaptive_avg_pool2d(features, (1, 1)).flatten(1)
+    logits: Tensor = network.classifier(pooled)
+    # The channels stand last in memory: this is a product of a matrix with a vector.
+    maps = features.permute(0, 2, 3, 1).float() @ network.classifier.weight[0].float()
+    return logits[:, 0], maps
 
 
 # What a card's `architecture` may name.

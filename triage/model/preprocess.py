@@ -44,14 +44,21 @@ def scale(grey: Grey, side: int, resize: str) -> Grey:
     if grey.ndim != 2 or grey.dtype != np.uint8 or not grey.size:
         raise ValueError(f"expected (H, W) uint8, got {grey.shape} {grey.dtype}")
     picture = Image.fromarray(grey)
-    if resize == "squeeze":
-        return _resized(picture, (side, side))
-    longest = max(picture.size)
-    width, height = (max(1, round(extent * side / longest)) for extent in picture.size)
-    top, left = (side - height) // 2, (side - width) // 2
+    rows, columns = place(grey.shape, side, resize)
     square = np.zeros((side, side), np.uint8)
-    square[top : top + height, left : left + width] = _resized(picture, (width, height))
+    extents = columns.stop - columns.start, rows.stop - rows.start
+    square[rows, columns] = _resized(picture, extents)
     return square
+
+
+def place(shape: tuple[int, ...], side: int, resize: str) -> tuple[slice, slice]:
+    """Return the rows and columns of the (side, side) input that an image (H, W) fills."""
+    if resize == "squeeze":
+        return slice(0, side), slice(0, side)
+    extents = [max(1, round(extent * side / max(shape))) for extent in shape]
+    starts = [(side - extent) // 2 for extent in extents]
+    rows, columns = (slice(a, a + extent) for a, extent in zip(starts, extents, strict=True))
+    return rows, columns
 
 
 def _resized(picture: Image.Image, size: tuple[int, int]) -> Grey:

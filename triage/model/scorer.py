@@ -1,16 +1,21 @@
-"""The network at work: prepared views in, probabilities out."""
+"""The network at work: prepared views in, probabilities and class activation maps out."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from triage.core.studytype import StudyType
-from triage.errors import ConfigurationError, ModelUnusable
-from triage.model import checkpoint, preprocess
-from triage.model.card import chosen_path
+from triage.errors import ConfigurationError, ModelUnusable, UsageError
+from triage.model import checkpoint, densenet, preprocess
+from triage.model.card import Card, Preprocessing, chosen_paths
 from triage.model.cores import usable_cores
+from triage.model.ensemble import Ensemble
 from triage.model.preprocess import Grey, Prepared
 from triage.settings import ModelSettings
 
@@ -25,33 +30,62 @@ PRECISIONS = {
     "float16": torch.float16,
 }
 
+Numbers = NDArray[np.float64]
+
 
 def open_scorer(settings: ModelSettings) -> "Scorer":
-    """Load the model that the settings name.
+    """Load the model that the settings name, or the ensemble.
 
     Raises ModelUnusable when there is none or it is damaged, ConfigurationError
-    when this machine has not what they ask for.
+    when this machine has not what they ask for or the members do not go together.
     """
     return Scorer(
-        chosen_path(settings),
+        *chosen_paths(settings),
         device=settings.device,
         backend=settings.backend,
         precision=settings.precision,
     )
 
 
-class Scorer:
-    """A loaded model. One thread calls `score` at a time; any may call `prepare`.
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """What the network makes of one view."""
 
-    ``card`` is the checkpoint's card; ``device`` ("cpu" or "cuda"), ``backend``,
-    ``precision`` and ``threads`` (of the CPU, for the whole process) are what the
-    settings came to on this machine.
+    probability: float  # of abnormality
+    # What each place adds to the logit, (h, w) float32: its mean is the logit without the
+    # output's bias, after the temperature. Of an ensemble, the mean of the members' maps.
+    map: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Member:
+    path: Path
+    card: Card
+    network: Any
+
+    def input_from(self, batch: torch.Tensor, source: Preprocessing) -> torch.Tensor:
+        """Normalise as this card says what was normalised as *source* says, (N, 3, S, S)."""
+        own = self.card.preprocessing
+        if (own.mean, own.std) == (source.mean, source.std):
+            return batch
+        mean, std, own_mean, own_std = (
+            torch.tensor(values, dtype=torch.float64)[:, None, None]
+            for values in (source.mean, source.std, own.mean, own.std)
+        )
+        return ((batch * std + mean - own_mean) / own_std).float()
+
+
+class Scorer:
+    """A loaded model, or several as an ensemble. One thread scores at a time; any may `prepare`.
+
+    ``ensemble`` is what the cards come to together, ``paths`` the checkpoints;
+    ``device`` ("cpu" or "cuda"), ``backend``, ``precision`` and ``threads`` (of the
+    CPU, for the whole process) are what the settings came to on this machine.
     """
 
     def __init__(
         self,
-        path: Path,
-        *,
+        *paths: Path,
         device: str = "auto",
         backend: str = "auto",
         precision: str = "auto",
@@ -59,41 +93,69 @@ class Scorer:
     ) -> None:
         if backend not in ("auto", "torch"):
             raise ConfigurationError(f"model.backend={backend}: give auto or torch")
-        self.path = path
+        self.paths = paths
         self.backend = "torch"
         self.device = _device(device)
-        dtype = _dtype(precision, self.device)
-        self.precision = str(dtype).removeprefix("torch.")
+        self._dtype = _dtype(precision, self.device)
+        self.precision = str(self._dtype).removeprefix("torch.")
         self.threads = threads or usable_cores()
         torch.set_num_threads(self.threads)
-        self.card, network = checkpoint.load(path)
-        # channels_last is the layout of the CPU's and the GPU's convolution kernels: a third faster.
-        self._network = network.to(self.device, dtype).to(memory_format=torch.channels_last)
-        self._dtype = dtype
+        self._members = [self._load(path) for path in paths]
+        self.ensemble = Ensemble.of({member.path: member.card for member in self._members})
         # Kernels are chosen and memory is taken now, not while the first study waits; and a
         # network that overflows in this precision is refused here, not at every view.
         self.score([self.prepare(np.zeros((1, 1), np.uint8))])
 
+    def _load(self, path: Path) -> _Member:
+        card, network = checkpoint.load(path)
+        # channels_last is the layout of the CPU's and the GPU's convolution kernels: a third faster.
+        network = network.to(self.device, self._dtype).to(memory_format=torch.channels_last)
+        return _Member(path, card, network)
+
+    @property
+    def card(self) -> Card:
+        """The card of the only model; raises UsageError for an ensemble, which has several."""
+        if len(self._members) > 1:
+            raise UsageError(f"{self.name}: is an ensemble; name one checkpoint here")
+        return self._members[0].card
+
+    @property
+    def identity(self) -> str:
+        """Name and version of the model, or of each member."""
+        return self.ensemble.identity
+
+    @property
+    def name(self) -> str:
+        """The checkpoints, for messages."""
+        return ", ".join(map(str, self.paths))
+
     def prepare(self, grey: Grey) -> Prepared:
         """Return the network's input, (3, S, S) float32, for a (H, W) uint8 image."""
-        return preprocess.prepare(grey, self.card.preprocessing)
+        return preprocess.prepare(grey, self.ensemble.preprocessing)
 
     def score(self, prepared: Sequence[Prepared]) -> list[float]:
-        """Return the probability of abnormality of each view, after the card's temperature.
+        """Return the probability of abnormality of each view; see `explain`."""
+        return [scored.probability for scored in self.explain(prepared)]
 
-        A view's probability does not depend on the views beside it (1e-6 at
-        float32). Raises ModelUnusable when the network gives no finite number.
+    def explain(self, prepared: Sequence[Prepared]) -> list[Scored]:
+        """Return each view's probability, after the card's temperature, and its map.
+
+        Of an ensemble, both are the means of the members'. A view's probability
+        does not depend on the views beside it (1e-6 at float32). Raises
+        ModelUnusable when a network gives no finite number.
         """
-        probabilities: list[float] = []
+        found: list[Scored] = []
         for start in range(0, len(prepared), BATCH_SIZE):
-            logits = self._logits(np.stack(prepared[start : start + BATCH_SIZE]))
-            if not np.isfinite(logits).all():
-                raise ModelUnusable(
-                    f"{self.path}: the network gives no finite number at "
-                    f"model.precision={self.precision}; see `triage model check`"
+            batch = torch.from_numpy(np.stack(prepared[start : start + BATCH_SIZE]))
+            passes = [self._run(member, batch) for member in self._members]
+            found += [
+                Scored(
+                    probability=fmean(float(probabilities[view]) for probabilities, _ in passes),
+                    map=sum(maps[view] for _, maps in passes) / np.float32(len(passes)),
                 )
-            probabilities += _sigmoid(logits / self.card.temperature).tolist()
-        return probabilities
+                for view in range(len(batch))
+            ]
+        return found
 
     def works(self) -> bool:
         """Say whether the network still gives an answer, for an image that it had one for."""
@@ -105,25 +167,30 @@ class Scorer:
 
     def threshold(self, study_type: StudyType | None) -> float:
         """Return the probability above which a view group of this study type is abnormal."""
-        return self.card.threshold_for(study_type)
+        return self.ensemble.threshold_for(study_type)
 
-    def _logits(self, batch: Prepared) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        """Run (N, 3, S, S) float32 through the network; (N,) float64."""
+    def _run(self, member: _Member, batch: torch.Tensor) -> tuple[Numbers, NDArray[np.float32]]:
+        """Run (N, 3, S, S) float32 through one network; (N,) probabilities, (N, h, w) maps."""
         with torch.inference_mode():
-            images = torch.from_numpy(batch).to(
+            images = member.input_from(batch, self.ensemble.preprocessing).to(
                 self.device, self._dtype, memory_format=torch.channels_last
             )
-            logits: np.ndarray[tuple[int], np.dtype[np.float64]] = (
-                self._network(images)[:, 0].to("cpu", torch.float64).numpy()
+            logits, maps = densenet.explain(member.network, images)
+            numbers: Numbers = logits.to("cpu", torch.float64).numpy()
+            cells: NDArray[np.float32] = maps.cpu().numpy()
+        if not np.isfinite(numbers).all():
+            raise ModelUnusable(
+                f"{member.path}: the network gives no finite number at "
+                f"model.precision={self.precision}; see `triage model check`"
             )
-        return logits
+        temperature = member.card.temperature
+        return _sigmoid(numbers / temperature), cells / np.float32(temperature)
 
 
-def _sigmoid(
-    logits: np.ndarray[tuple[int], np.dtype[np.float64]],
-) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _sigmoid(logits: Numbers) -> Numbers:
     """By way of tanh, which overflows nowhere."""
-    return 0.5 * (1 + np.tanh(0.5 * logits))
+    probabilities: Numbers = 0.5 * (1 + np.tanh(0.5 * logits))
+    return probabilities
 
 
 def _device(wanted: str) -> str:

@@ -7,7 +7,6 @@ socket (`triage.pipeline.channel`).
 """
 
 import contextlib
-import dataclasses
 import json
 import math
 import os
@@ -108,7 +107,7 @@ class ScoringProcess:
         scorer = self._load()
         log.info(
             "scorer_ready",
-            model=scorer.card.identity,
+            model=scorer.identity,
             device=scorer.device,
             precision=scorer.precision,
             threads=scorer.threads,
@@ -197,11 +196,11 @@ class ScoringProcess:
         anything else (a GPU without memory, a machine that forbids torch what
         it needs) after a while.
         """
-        seen: object = None
+        seen: list[object] | None = None
         told = ""
         again = 0.0
         while True:
-            present = _fingerprint(self._settings.model.path)
+            present = [_fingerprint(path) for path in self._settings.model.paths]
             if present != seen or time.monotonic() > again:
                 seen, again = present, math.inf
                 self._channel.tell(ScorerState.LOADING)
@@ -219,9 +218,9 @@ class ScoringProcess:
             self._channel.wait(MODEL_POLL)
 
     def _open(self) -> "Scorer":
-        from triage.model.card import chosen_path, read_card
+        from triage.model.ensemble import read_cards
 
-        read_card(chosen_path(self._settings.model))
+        read_cards(self._settings.model)
         self._decoders.tend()  # they start beside torch, which takes longer
         from triage.model.scorer import open_scorer
 
@@ -242,9 +241,7 @@ class ScoringProcess:
 
 
 def _through(views: Views[Work], wake: int | None = None) -> list[Result]:
-    return [
-        Result(work=work, **dataclasses.asdict(verdict)) for work, verdict in views.take(POLL, wake)
-    ]
+    return [Result(work=work, **vars(verdict)) for work, verdict in views.take(POLL, wake)]
 
 
 def _fingerprint(path: str) -> object:

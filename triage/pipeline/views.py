@@ -1,4 +1,4 @@
-"""From stored pixels to probabilities, the same way in the daemon and without one."""
+"""From stored pixels to probabilities and maps, the same way in the daemon and without one."""
 
 import math
 import time
@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 import numpy as np
 
 from triage import logs
+from triage.core.activation import CoarseMap
 from triage.core.reasons import Code, reason
 from triage.core.studytype import StudyType
 from triage.errors import ModelUnusable, ScorerBroken
+from triage.model.cam import pack
 from triage.model.preprocess import Prepared, normalise
 from triage.pipeline.wire import Kind, Request, Unread
 
@@ -48,9 +50,10 @@ class Decodes(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What scoring one view came to: a probability, or why there is none."""
+    """What scoring one view came to: a probability and its map, or why there is none."""
 
     probability: float | None = None
+    map: CoarseMap | None = None
     threshold: float | None = None
     model: str | None = None
     reason: str | None = None
@@ -77,9 +80,9 @@ class Views(Generic[T]):
 
     def put(self, item: T, source: Source) -> None:
         """Send a view on its way."""
-        card = self._scorer.card
-        if source.study_type is not None and source.study_type not in card.accepted:
-            sentence = f"the model {card.identity} does not accept {source.study_type} studies"
+        model = self._scorer.ensemble
+        if source.study_type is not None and source.study_type not in model.accepted:
+            sentence = f"the model {model.identity} does not accept {source.study_type} studies"
             why = reason(Code.NOT_ACCEPTED_BY_MODEL, sentence)
             self._judged.append((item, Verdict(reason=why, final=True)))
             return
@@ -89,8 +92,8 @@ class Views(Generic[T]):
             path=str(source.path),
             frame=source.frame,
             kind=source.kind,
-            side=card.preprocessing.size,
-            resize=card.preprocessing.resize,
+            side=model.preprocessing.size,
+            resize=model.preprocessing.resize,
         )
         self._decoders.put(number, request)
 
@@ -117,14 +120,14 @@ class Views(Generic[T]):
         return judged + self._score(images) if images else judged
 
     def _prepared(self, picture: bytes) -> Prepared:
-        preprocessing = self._scorer.card.preprocessing
+        preprocessing = self._scorer.ensemble.preprocessing
         scaled = np.frombuffer(picture, np.uint8).reshape(preprocessing.size, preprocessing.size)
         return normalise(scaled, preprocessing)
 
     def _score(self, images: list[tuple[T, Source, Prepared]]) -> list[tuple[T, Verdict]]:
-        scorer = self._scorer
+        scorer, model = self._scorer, self._scorer.ensemble
         try:
-            probabilities = scorer.score([image for _, _, image in images])
+            found = scorer.explain([image for _, _, image in images])
         except (ModelUnusable, RuntimeError) as error:  # torch: out of memory, a lost device
             if not scorer.works():
                 raise ScorerBroken(
@@ -137,10 +140,11 @@ class Views(Generic[T]):
             (
                 item,
                 Verdict(
-                    probability=probability,
-                    threshold=scorer.threshold(source.study_type),
-                    model=scorer.card.identity,
+                    probability=scored.probability,
+                    map=pack(scored.map, model.preprocessing.size, model.preprocessing.resize),
+                    threshold=model.threshold_for(source.study_type),
+                    model=model.identity,
                 ),
             )
-            for (item, source, _), probability in zip(images, probabilities, strict=True)
+            for (item, source, _), scored in zip(images, found, strict=True)
         ]

@@ -12,9 +12,11 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, or_, select, update
 
+from triage.core.activation import CoarseMap
 from triage.core.reasons import Code, reason
 from triage.core.study import InstanceState, StudyStatus, ViewState
 from triage.core.studytype import StudyType
+from triage.store.activations import keep_map
 from triage.store.database import Database
 from triage.store.derive import lock_studies, refresh
 from triage.store.exposures import holds_raw_images, settle
@@ -54,10 +56,11 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What scoring one view came to: a probability, or why there is none."""
+    """What scoring one view came to: a probability and its map, or why there is none."""
 
     work: Work
     probability: float | None = None
+    map: CoarseMap | None = None
     threshold: float | None = None
     model: str | None = None
     reason: str | None = None
@@ -175,7 +178,11 @@ def _store(connection: Connection, scorer: str, result: Result, now: datetime) -
             values["reason"] = f"{result.reason}; {SET_ASIDE}"
         else:
             values["held_until"] = now + RETRY_AFTER * 4**attempts
-    return connection.execute(update(view).where(mine).values(**values)).rowcount == 1
+    if connection.execute(update(view).where(mine).values(**values)).rowcount != 1:
+        return False
+    if result.probability is not None:
+        keep_map(connection, result.work.view_id, result.map)
+    return True
 
 
 def free_views_of_dead(

@@ -16,6 +16,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -199,6 +200,19 @@ view = Table(
 )
 _PENDING = text("state = 'pending'")
 Index("ix_view_pending", view.c.id, sqlite_where=_PENDING, postgresql_where=_PENDING)
+
+# The class activation map of a view that has a probability; see triage.core.activation. Apart
+# from the view, whose row changes often, is read by every derivation, and stays small.
+activation = Table(
+    "activation",
+    metadata,
+    Column("view_id", Key, ForeignKey("view.id"), primary_key=True, autoincrement=False),
+    Column("height", Integer, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("cells", LargeBinary, nullable=False),
+    Column("side", Integer, nullable=False),
+    Column("resize", Text, nullable=False),
+)
 
 history = Table(
     "history",

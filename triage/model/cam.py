@@ -1,0 +1,92 @@
+"""Class activation maps: where in a view the network saw what it says of it.
+
+M(x, y) = sum over k of w_k f_k(x, y), of the last feature maps and the weights of the output
+(Rajpurkar et al. 2017, section 5; Zhou et al. 2016, section 2). The network computes it
+beside the probability; here it is stored, brought back to the view and drawn over it. Its
+unit is that of the logit: the mean over the map, and a constant, is the logit after the
+temperature. A cell of the value v thus raises it by v divided by the number of cells.
+
+Nothing here needs torch.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from triage.core.activation import CoarseMap
+from triage.model.preprocess import Grey, place
+
+Map = NDArray[np.float32]  # (H, W)
+Colours = NDArray[np.uint8]  # (H, W, 3)
+
+STORED = np.dtype("<f2")  # three digits: more than a colour shows
+MOST = float(np.finfo(STORED).max)  # 65504; what is beyond is cut off there
+
+# Of plasma (Smith and van der Walt 2015, CC0): dark blue, violet, red, orange, yellow. Its
+# lightness only rises, so that it is read without telling red from green, and no colour of it
+# is a shade of grey.
+_STOPS = ((13, 8, 135), (126, 3, 168), (204, 71, 120), (248, 149, 64), (240, 249, 33))
+OPACITY = 0.4  # at full strength; more than half of the radiograph's contrast is left
+LEAST_FULL = 3.0  # the logit of a probability of 0.95
+
+
+def pack(cells: Map, side: int, resize: str) -> CoarseMap:
+    """Return a map, (h, w), as it is stored, of an input of *side* pixels and *resize*."""
+    kept = np.clip(cells, -MOST, MOST).astype(STORED)
+    return CoarseMap(
+        height=cells.shape[0],
+        width=cells.shape[1],
+        cells=kept.tobytes(),
+        side=side,
+        resize=resize,
+    )
+
+
+def unpack(stored: CoarseMap) -> Map:
+    """Return the cells of a stored map, (h, w)."""
+    cells = np.frombuffer(stored.cells, STORED).reshape(stored.height, stored.width)
+    return cells.astype(np.float32)
+
+
+def upscale(stored: CoarseMap, shape: tuple[int, int]) -> Map:
+    """Return the map over the view that it is of, (H, W) for a view of that *shape*.
+
+    Bilinear between the middles of the cells; what the input had beside the
+    view is left out. The view is what the decoder gave the network: where a
+    header names an exposed field, that part of the image.
+    """
+    rows, columns = place(shape, stored.side, stored.resize)
+    across, down = stored.width / stored.side, stored.height / stored.side
+    box = (columns.start * across, rows.start * down, columns.stop * across, rows.stop * down)
+    cells = Image.fromarray(unpack(stored))
+    return np.asarray(cells.resize(shape[::-1], Image.Resampling.BILINEAR, box=box))
+
+
+def full_strength(maps: Iterable[CoarseMap]) -> float:
+    """Return the value that is drawn at full strength over each view of a study.
+
+    It is the highest of all its maps, so that colours may be compared between
+    its views; but no less than LEAST_FULL, or the little that is left in a normal
+    study would glow.
+    """
+    return max([LEAST_FULL, *(float(unpack(stored).max()) for stored in maps)])
+
+
+def blend(grey: Grey, activation: Map, full: float) -> Colours:
+    """Draw a map, (H, W), over its view, (H, W) uint8; return (H, W, 3) uint8.
+
+    Nothing is drawn where the map is zero or less. From there to *full*, colour
+    and opacity rise in proportion.
+    """
+    strength = np.rint(np.clip(activation / np.float32(full), 0, 1) * 255).astype(np.uint8)
+    shades = np.arange(256) / 255
+    opacity = OPACITY * shades
+    drawn = np.empty((*grey.shape, 3), np.uint8)
+    kept = np.rint(256 * (1 - opacity)).astype(np.uint16)[strength]
+    for channel, stops in enumerate(zip(*_STOPS, strict=True)):
+        ramp = np.interp(shades, np.linspace(0, 1, len(stops)), stops)
+        added = np.rint(256 * opacity * ramp).astype(np.uint16)[strength]
+        drawn[..., channel] = (grey * kept + added + 128) >> 8
+    return drawn

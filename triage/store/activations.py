@@ -1,0 +1,55 @@
+"""The class activation maps of the views, kept beside their probabilities."""
+
+from dataclasses import asdict
+
+from sqlalchemy import Connection, delete, insert, select
+
+from triage.core.activation import CoarseMap, ScoredView
+from triage.core.study import InstanceState, ViewState
+from triage.store.database import Database
+from triage.store.tables import activation, instance, view
+
+
+def keep_map(connection: Connection, view_id: int, new: CoarseMap | None) -> None:
+    """Replace the view's map, in the transaction that replaces its probability."""
+    connection.execute(delete(activation).where(activation.c.view_id == view_id))
+    if new is not None:
+        connection.execute(insert(activation).values(view_id=view_id, **asdict(new)))
+
+
+def scored_views(database: Database, study_id: int) -> list[ScoredView]:
+    """Return the study's views that count with a probability, in the order of `show_study`."""
+    with database.reading() as connection:
+        rows = connection.execute(
+            select(
+                instance.c.sop_instance_uid,
+                instance.c.digest,
+                view.c.frame,
+                view.c.state,
+                activation,
+            )
+            .join(instance, view.c.instance_id == instance.c.id)
+            .outerjoin(activation, activation.c.view_id == view.c.id)
+            .where(view.c.study_id == study_id, instance.c.state == InstanceState.SCORABLE)
+            .where(view.c.state.in_((ViewState.SCORED, ViewState.PENDING)))
+            .where(view.c.probability.is_not(None))
+            .order_by(instance.c.id, view.c.frame)
+        ).all()
+    return [
+        ScoredView(
+            sop_instance_uid=row.sop_instance_uid,
+            frame=row.frame,
+            digest=row.digest,
+            waiting=row.state == ViewState.PENDING,
+            map=None
+            if row.view_id is None
+            else CoarseMap(
+                height=row.height,
+                width=row.width,
+                cells=row.cells,
+                side=row.side,
+                resize=row.resize,
+            ),
+        )
+        for row in rows
+    ]
