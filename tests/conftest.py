@@ -14,6 +14,7 @@ from tests.support import postgres
 from tests.support.daemon import daemon_in, environment
 from tests.support.daemon import free_port as any_free_port
 from tests.support.requirements import REQUIREMENTS, SHARED_DATA, lack, require, under_ci
+from triage.model import reference
 
 SKIPPED = pytest.StashKey[list[str]]()
 FIGURES = pytest.StashKey[list[str]]()
@@ -65,6 +66,12 @@ def pytest_terminal_summary(terminalreporter, config):
     if under_ci():
         for nodeid in config.stash[SKIPPED]:
             terminalreporter.write_line(f"skipped under CI=true, a failure: {nodeid}", red=True)
+
+
+@pytest.fixture(autouse=True)
+def _no_reference_model(monkeypatch):
+    """A test says which model it means; the packaged one would else be there wherever none is."""
+    monkeypatch.setattr(reference, "FOLDER", Path("/nonexistent"))
 
 
 @pytest.fixture

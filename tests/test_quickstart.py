@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,7 +12,9 @@ import pytest
 from PIL import Image
 from pydicom.data import get_testdata_file
 
-COMMAND = [sys.executable, "-m", "triage", "quickstart"]
+from tests.support.reference import with_reference_model, without_reference_model
+
+COMMAND = [*without_reference_model(), "quickstart"]
 
 
 @pytest.fixture
@@ -87,6 +88,21 @@ def test_without_a_model_the_phantoms_stand_unscored_in_order_of_arrival(run, le
     assert left_over() == []
 
 
+def test_without_a_model_named_the_reference_model_scores(environment, pictures, random_model):
+    done = subprocess.run(
+        [*with_reference_model(random_model.parent), "quickstart", pictures, "--json"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=environment,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "Model: random 1" in done.stderr
+    rows = json.loads(done.stdout)["worklist"]
+    assert [(row["status"], row["model"]) for row in rows] == [("scored", "random 1")] * 2
+
+
 def test_pictures_become_one_study_a_folder_and_json_is_one_document(run, pictures):
     done = run(pictures, "--json", TRIAGE_STUDY__QUIET="60", TRIAGE_DATABASE__URL="nonsense")
 
@@ -152,7 +168,13 @@ def test_keep_leaves_a_daemon_that_the_printed_commands_reach(run, left_over):
     try:
         assert [str(folder) for folder in left_over()] == [daemon["folder"]]
         shown = subprocess.run(
-            [*COMMAND[:3], "--config", f"{daemon['folder']}/triage.toml", "worklist", "--json"],
+            [
+                *without_reference_model(),
+                "--config",
+                f"{daemon['folder']}/triage.toml",
+                "worklist",
+                "--json",
+            ],
             capture_output=True,
             text=True,
         )

@@ -3,6 +3,7 @@ import re
 
 import pytest
 import torch
+import torchvision
 from safetensors.torch import save_file
 
 from triage.errors import ModelUnusable, UsageError
@@ -132,12 +133,61 @@ def test_a_pickle_of_something_else_is_named(tmp_path, card, content, says):
         convert(tmp_path / "a.pth", tmp_path / "b.safetensors", card)
 
 
-def test_another_number_of_outputs_names_the_source(tmp_path, weights, card):
-    state = weights | {"classifier.weight": torch.zeros(1000, 1664)}
+def _with_head(weights, outputs, name="classifier"):
+    """The weights with another last layer."""
+    torch.manual_seed(outputs)
+    body = {key: tensor for key, tensor in weights.items() if not key.startswith("classifier.")}
+    layer = {"weight": torch.randn(outputs, 1664) / 50, "bias": torch.randn(outputs)}
+    return body | {f"{name}.{key}": tensor for key, tensor in layer.items()}
+
+
+@pytest.mark.parametrize("name", ["classifier", "fc", "fc.0"])
+def test_the_head_of_imagenet_is_refused_and_training_recommended(tmp_path, weights, card, name):
+    torch.save(_with_head(weights, 1000, name), tmp_path / "a.pth")
+
+    with pytest.raises(ModelUnusable, match=r"a\.pth: its last layer has 1000 outputs.*--init"):
+        convert(tmp_path / "a.pth", tmp_path / "b.safetensors", card)
+
+    assert not (tmp_path / "b.safetensors").exists()
+
+
+def test_a_head_of_another_width_names_the_source(tmp_path, weights, card):
+    torch.save(weights | {"classifier.weight": torch.zeros(1, 1024)}, tmp_path / "a.pth")
+
+    with pytest.raises(ModelUnusable, match=r"a\.pth: classifier\.weight .*\(1, 1024\)"):
+        convert(tmp_path / "a.pth", tmp_path / "b.safetensors", card)
+
+
+@pytest.mark.parametrize("abnormal", [0, 1])
+def test_of_two_outputs_the_softmax_becomes_a_sigmoid(tmp_path, weights, card, abnormal):
+    state = _with_head(weights, 2)
     torch.save(state, tmp_path / "a.pth")
 
-    with pytest.raises(ModelUnusable, match=r"a\.pth: classifier\.weight .*\(1000, 1664\)"):
+    convert(tmp_path / "a.pth", tmp_path / "b.safetensors", card, abnormal=abnormal)
+
+    _, network = checkpoint.load(tmp_path / "b.safetensors")
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    pair = torchvision.models.densenet169(num_classes=2).eval()
+    pair.load_state_dict(state, strict=False)
+    with torch.inference_mode():
+        expected = pair(images).softmax(1)[:, abnormal]
+        found = network(images)[:, 0].sigmoid()
+    assert torch.allclose(found, expected, atol=1e-5)
+    assert abs(float(expected[0]) - 0.5) > 0.01
+
+
+def test_two_outputs_are_refused_until_one_is_named(tmp_path, weights, card):
+    torch.save(_with_head(weights, 2), tmp_path / "a.pth")
+
+    with pytest.raises(UsageError, match=r"two outputs; say by --abnormal-output"):
         convert(tmp_path / "a.pth", tmp_path / "b.safetensors", card)
+
+
+def test_an_output_is_not_named_where_there_is_one_alone(tmp_path, weights, card):
+    torch.save(weights, tmp_path / "a.pth")
+
+    with pytest.raises(UsageError, match="--abnormal-output is for a last layer with two"):
+        convert(tmp_path / "a.pth", tmp_path / "b.safetensors", card, abnormal=1)
 
 
 def test_a_missing_source_is_named(tmp_path, card):

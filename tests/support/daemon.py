@@ -59,6 +59,8 @@ class Daemon:
             "study__quiet": 1,
             "spool__directory": str(self.spool),
             "spool__min_free": 0,
+            # No model, unless a test names one: an empty path is the reference model.
+            "model__path": str(folder / "model.safetensors"),
             "model__device": "cpu",
             "model__backend": "torch",
             "model__precision": "float32",

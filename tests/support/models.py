@@ -41,6 +41,16 @@ def accepting(model: Path, folder: Path, *study_types: str) -> Path:
     return path
 
 
+def moved(model: Path, folder: Path, *, bias: float) -> Path:
+    """Copy a checkpoint into *folder*, its output moved by *bias*, its name another."""
+    card, network = checkpoint.load(model)
+    state = network.state_dict()
+    state["classifier.bias"] = state["classifier.bias"] + bias
+    path = folder / "moved.safetensors"
+    checkpoint.save(path, state, replace(card, name="moved"))
+    return path
+
+
 def save_random(path: Path) -> None:
     """Write a DenseNet-169 that was never trained.
 

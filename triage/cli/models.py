@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from triage.cli.calibrate import calibrate
+from triage.cli.check import check, report
 from triage.cli.output import JsonOption, print_json, print_table, settings_of
 from triage.core.studytype import StudyType
 from triage.errors import ModelUnusable, UsageError
 
 if TYPE_CHECKING:
     from triage.model.card import Card
-    from triage.model.scorer import Scorer
-    from triage.model.selfcheck import Trial
 
 app = typer.Typer(help="Weights, with their card.", no_args_is_help=True)
+app.command()(calibrate)
+app.command()(check)
 
 ALL_TYPES = ",".join(StudyType)
 
@@ -25,16 +27,22 @@ def list_models(
     context: typer.Context,
     places: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[PATH]...", help="Checkpoints or folders; else model.path."),
+        typer.Argument(metavar="[PATH]...", help="Checkpoints or folders; else the daemon's."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List checkpoints with what their cards say; a damaged one with what is wrong."""
+    """List checkpoints with what their cards say; a damaged one with what is wrong.
+
+    The daemon's are those of model.path; where that is empty, the reference model of the package.
+    """
     if not places:
-        named = settings_of(context).model.path
-        if not named:
-            typer.echo("triage: model.path is empty; set it, or name files or folders", err=True)
-        places = [Path(named)] if named else []
+        from triage.model.card import chosen_paths
+
+        try:
+            places = list(chosen_paths(settings_of(context).model))
+        except ModelUnusable as error:
+            typer.echo(f"triage: {error}", err=True)
+            places = []
     entries = [_entry(file) for file in _checkpoints(places)]
     if as_json:
         print_json(entries)
@@ -79,76 +87,6 @@ def _row(entry: dict[str, Any]) -> list[str]:
     ]
 
 
-@app.command("check")
-def check_model(
-    context: typer.Context,
-    file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="The checkpoint; else model.path.")
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Load a model as the daemon does and score built-in images with it; exit 1 if it fails."""
-    from triage.model.scorer import open_scorer
-    from triage.model.selfcheck import try_out
-
-    wanted = settings_of(context).model
-    if file is not None:
-        wanted = wanted.model_copy(update={"path": str(file)})
-    scorer = open_scorer(wanted)
-    _report(scorer, try_out(scorer), as_json=as_json)
-
-
-def _report(scorer: "Scorer", trial: "Trial", *, as_json: bool) -> None:
-    from triage.model.card import to_document
-
-    if as_json:
-        print_json(
-            {
-                "path": scorer.path,
-                "card": to_document(scorer.card),
-                "device": scorer.device,
-                "backend": scorer.backend,
-                "precision": scorer.precision,
-                "threads": scorer.threads,
-                "seconds_per_view": {"single": trial.single, "batched": trial.batched},
-                "spread": trial.spread,
-                "probabilities": trial.probabilities,
-            }
-        )
-        return
-    print_table(["card", ""], _facts(scorer.card), title=f"{scorer.path}: usable")
-    typer.echo()
-    print_table(
-        ["built-in image", "probability"],
-        [[name, f"{value:.6f}"] for name, value in trial.probabilities.items()],
-    )
-    typer.echo(
-        f"\n{scorer.device}, {scorer.precision}, {scorer.threads} threads: "
-        f"{trial.single * 1000:.0f} ms a view alone, {trial.batched * 1000:.0f} ms in batches; "
-        f"repeated passes differ by at most {trial.spread:.1e}"
-    )
-
-
-def _facts(card: "Card") -> list[list[str]]:
-    shape = card.preprocessing
-    own = [f"{part} {value:g}" for part, value in card.thresholds.items()]
-    return [
-        ["name", card.name],
-        ["version", card.version],
-        ["architecture", card.architecture],
-        ["input", f"{shape.size} x {shape.size} pixels, {shape.resize}"],
-        ["mean, deviation", f"{shape.mean}, {shape.std}"],
-        ["accepts", ", ".join(card.accepted)],
-        ["measured on", ", ".join(card.measured) or "nothing"],
-        ["threshold", ", ".join([f"{card.threshold:g}", *own])],
-        ["temperature", f"{card.temperature:g}"],
-        ["training data", card.training_data],
-        ["licence", card.licence],
-        ["figures", ", ".join(f"{name} {value:g}" for name, value in card.figures.items()) or "-"],
-        ["intended use", card.intended_use or "-"],
-    ]
-
-
 @app.command("import")
 def import_model(
     source: Annotated[
@@ -178,6 +116,10 @@ def import_model(
         list[str] | None, typer.Option(help="A measured figure, auroc=0.9; repeatable.")
     ] = None,
     intended_use: Annotated[str, typer.Option(help="What the model is for.")] = "",
+    abnormal_output: Annotated[
+        int | None,
+        typer.Option(min=0, max=1, help="Of a last layer with two outputs, that for abnormal."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite what --out names.")] = False,
 ) -> None:
     """Make a checkpoint with a card from the weights of a DenseNet-169."""
@@ -203,8 +145,8 @@ def import_model(
         training_data=training_data,
         licence=licence,
         preprocessing=preprocessing,
-        accepted=_study_types("--accepts", accepts),
-        measured=_study_types("--measured", measured),
+        accepted=study_types("--accepts", accepts),
+        measured=study_types("--measured", measured),
         threshold=overall,
         thresholds=by_type,
         temperature=temperature,
@@ -216,9 +158,9 @@ def import_model(
     from triage.model.scorer import Scorer
     from triage.model.selfcheck import try_out
 
-    convert(source, out, card)
+    convert(source, out, card, abnormal=abnormal_output)
     scorer = Scorer(out, device="cpu")
-    _report(scorer, try_out(scorer), as_json=False)
+    report(scorer, try_out(scorer))
 
 
 def _card(**fields: Any) -> "Card":
@@ -255,13 +197,14 @@ def _thresholds(texts: Iterable[str]) -> tuple[float, dict[str, float]]:
     for text in texts:
         if "=" in text:
             part, value = _assignment("--threshold", text)
-            by_type[_study_types("--threshold", part)[0]] = value
+            by_type[study_types("--threshold", part)[0]] = value
         else:
             overall = _number("--threshold", text)
     return overall, by_type
 
 
-def _study_types(option: str, text: str) -> tuple[StudyType, ...]:
+def study_types(option: str, text: str) -> tuple[StudyType, ...]:
+    """Read a list of study types, separated by commas; raises UsageError naming the option."""
     try:
         return tuple(StudyType(part.strip().lower()) for part in text.split(",") if part.strip())
     except ValueError as error:

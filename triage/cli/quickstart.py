@@ -46,7 +46,8 @@ def quickstart(
         ),
     ] = None,
     model: Annotated[
-        Path | None, typer.Option(help="The checkpoint to score with.", metavar="FILE")
+        Path | None,
+        typer.Option(help="The checkpoint; by default the reference model.", metavar="FILE"),
     ] = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the daemon running and its folder in place.")

@@ -16,19 +16,30 @@ from triage.model.card import METADATA_KEY, Card, is_pickle, read_metadata, unre
 # Under which training scripts nest the weights beside the optimiser and the epoch.
 NESTS = ("state_dict", "model_state_dict", "model")
 HEADS = ("classifier", "classifier.0", "fc", "fc.0")  # .0: the sigmoid stands beside the layer
+OUTPUT = ("classifier.weight", "classifier.bias")  # of today's last layer
 FIRST = "features.conv0.weight"  # what stands before it is the name of a wrapper
 # Until 0.2.1 torchvision wrote denselayer1.norm.1 for what is denselayer1.norm1 today.
 OLD_NAME = re.compile(r"(.*denselayer\d+\.(?:norm|conv))\.([12]\..*)")
 
 
-def convert(source: Path, target: Path, card: Card) -> None:
+def convert(source: Path, target: Path, card: Card, *, abnormal: int | None = None) -> None:
     """Write the weights in *source* with *card* to *target*.
 
     *source* is a safetensors file without a card or a pickle of torch, with
-    torchvision's key names. Raises UsageError when it has a card already,
-    ModelUnusable when it cannot be read or holds another network.
+    torchvision's key names. Of a head with two outputs, *abnormal* is the one for
+    abnormal, 0 or 1. Raises UsageError when it has a card already or a head that
+    needs an answer, ModelUnusable when it cannot be read or holds another network.
     """
-    checkpoint.save(target, rename(_read(source), source), card, source=source)
+    weights = read(source)
+    checkpoint.save(target, weights | _head(weights, abnormal, source), card, source=source)
+
+
+def read(source: Path) -> dict[str, Tensor]:
+    """Return the weights in *source* under torchvision's key names of today.
+
+    Raises what `convert` raises, except over a network that does not fit.
+    """
+    return rename(_read(source), source)
 
 
 def _read(source: Path) -> Mapping[str, Any]:
@@ -90,3 +101,31 @@ def rename(state: Mapping[str, Any], source: Path) -> dict[str, Tensor]:
             name = f"classifier.{name.removeprefix(head + '.')}"
         renamed[OLD_NAME.sub(r"\1\2", name)] = value
     return renamed
+
+
+def _head(weights: Mapping[str, Tensor], abnormal: int | None, source: Path) -> dict[str, Tensor]:
+    """Return the last layer's tensors with one output, for abnormal.
+
+    Of two outputs z, softmax gives abnormal the probability sigmoid(z_abnormal - z_normal).
+    """
+    head = {name: weights[name] for name in OUTPUT if name in weights}
+    outputs = {len(tensor) for tensor in head.values() if tensor.ndim}
+    if outputs == {2}:
+        if abnormal is None:
+            raise UsageError(
+                f"{source}: its last layer has two outputs; "
+                "say by --abnormal-output 0 or 1 which of them is abnormal"
+            )
+        return {
+            name: (tensor[abnormal].double() - tensor[1 - abnormal].double())[None]
+            for name, tensor in head.items()
+        }
+    if abnormal is not None:
+        raise UsageError(f"{source}: --abnormal-output is for a last layer with two outputs")
+    if len(outputs) == 1 and outputs != {1}:
+        (count,) = outputs
+        raise ModelUnusable(
+            f"{source}: its last layer has {count} outputs, and a model has one, for abnormal; "
+            "train it first (`triage train --init` begins with such weights)"
+        )
+    return {}

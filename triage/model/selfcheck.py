@@ -68,7 +68,7 @@ def try_out(scorer: Scorer) -> Trial:
     spread = float(np.ptp(np.array(passes), axis=0).max())
     if spread > TOLERANCE[scorer.precision]:
         raise ModelUnusable(
-            f"{scorer.path}: the same image is scored {spread:.2g} apart from one time to the next "
+            f"{scorer.name}: the same image is scored {spread:.2g} apart from one time to the next "
             f"on {scorer.device} at model.precision={scorer.precision}; try model.device=cpu"
         )
     return Trial(

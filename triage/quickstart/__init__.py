@@ -19,6 +19,7 @@ from triage.core.study import StudyStatus
 from triage.core.worklist import WorklistRow
 from triage.dicom import scu
 from triage.errors import DatabaseUnavailable, TriageError, UsageError
+from triage.model.reference import packaged
 from triage.quickstart.daemon import HOST, QUIET, Daemon, running
 from triage.research import samples
 from triage.research.samples import Gathered, Skipped
@@ -58,12 +59,14 @@ class Outcome:
 def run(places: Sequence[Path], *, model: Path | None, keep: bool, audience: Audience) -> Outcome:
     """Start a daemon, send it *places* (or the phantoms), and watch until its worklist settles.
 
-    Raises UsageError for a place that does not exist, ModelUnusable, SendFailed,
+    Without *model* it is the reference model that scores, if there is one. Raises UsageError for a place that does not exist, ModelUnusable, SendFailed,
     and `triage.quickstart.daemon.DaemonError` with the end of the daemon's log.
     """
     missing = [str(place) for place in places if not place.exists()]
     if missing:
         raise UsageError(f"there is no {', no '.join(missing)}")
+    if model is None:
+        model = packaged()
     _check_model(model, audience)
     with _folder(keep=keep) as folder:
         gathered = _gather(places, folder / "studies", audience)
@@ -78,8 +81,8 @@ def _check_model(model: Path | None, audience: Audience) -> None:
     """Refuse weights that the daemon could not score with, before anything is started."""
     if model is None:
         audience.say(
-            "No model: nothing will be scored, because no reference model ships with the package "
-            "yet.\nThe worklist stays in order of arrival. To see scores, make a checkpoint with "
+            "No model: nothing will be scored, because no reference model came with this package."
+            "\nThe worklist stays in order of arrival. To see scores, make a checkpoint with "
             "`triage model import`\nand name it with `--model FILE`."
         )
         return

@@ -103,7 +103,8 @@ def _values(folder: Path, model: Path | None) -> dict[str, dict[str, Any]]:
         "spool": {"directory": str(folder / "spool"), "min_free": 0},
         "dicom": {"host": HOST, "port": _free_port(), "ae_title": "TRIAGE", "allow": []},
         "study": {"quiet": QUIET},
-        "model": {"path": "" if model is None else str(model.resolve())},
+        # Without one, the name of what may be put there later: empty is the reference model.
+        "model": {"path": str(model.resolve() if model else folder / "model.safetensors")},
     }
 
 
