@@ -41,7 +41,9 @@ def train(
         bool, typer.Option("--skip-unreadable", help="Go without images that cannot be read.")
     ] = False,
     log: Annotated[
-        Path | None, typer.Option(help="A folder for a log that TensorBoard reads.", metavar="DIR")
+        Path | None,
+        # torchrun takes --log for one of its own options, wherever it stands.
+        typer.Option("--log", "--tensorboard", help="Write a log for TensorBoard.", metavar="DIR"),
     ] = None,
     epochs: Annotated[int, typer.Option(rich_help_panel=LEARNING)] = PAPER.epochs,
     batch: Annotated[

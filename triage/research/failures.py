@@ -10,8 +10,11 @@ ANEW = "begin anew (--restart, or another --out) with "
 
 
 def where(run: Run) -> str:
-    """Name the step that is being made."""
-    return f"epoch {run.state.epoch + 1}, step {run.state.step + 1}"
+    """Name what is being done."""
+    epoch, steps = run.state.epoch + 1, len(run.train) // run.recipe.batch
+    if run.state.step == steps:
+        return f"epoch {epoch}, validation"
+    return f"epoch {epoch}, step {run.state.step + 1}"
 
 
 def standing(run: Run) -> str:
