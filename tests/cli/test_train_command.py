@@ -252,14 +252,15 @@ def by_halves(run):
     optimiser = torch.optim.SGD(network.parameters(), lr=0.001, momentum=0.9)
     weight = {(HAND, 1): 5 / 7, (HAND, 0): 2 / 7, (WRIST, 1): 2 / 6, (WRIST, 0): 4 / 6}
     order = images.order(run.train, run.recipe, 0)
-    for start in range(0, 12, 4):
+    each = run.recipe.batch // 2
+    for start in range(0, len(order), run.recipe.batch):
         optimiser.zero_grad()
         before = {name: buffer.clone() for name, buffer in network.named_buffers()}
         moved = []
-        for half in (0, 2):
+        for half in (0, each):
             for name, buffer in network.named_buffers():
                 buffer.copy_(before[name])
-            batch = [run.train[place] for place in order[start + half : start + half + 2]]
+            batch = [run.train[place] for place in order[start + half : start + half + each]]
             pixels = torch.stack(
                 [torch.from_numpy(images.plain(sample, run.recipe)) for sample in batch]
             )

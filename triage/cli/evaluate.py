@@ -82,7 +82,7 @@ def evaluate(
         print_json(to_document(report))
     else:
         _print(report)
-    for sentence in reservations(report):
+    for sentence in (*report.left_out.unreadable_images, *reservations(report)):
         typer.echo(f"triage: {sentence}", err=True)
 
 
@@ -117,7 +117,8 @@ def _measured(
     other = open_scorer(against) if against else None
     found, left_out = _predicted(scorer, studies)
     if not found:
-        raise TriageError(f"{folder}: no study of {split} could be evaluated")
+        why = "".join(f"\n  {sentence}" for sentence in left_out.unreadable_images)
+        raise TriageError(f"{folder}: no study of {split} could be evaluated{why}")
     judged = judge(found, scorer.threshold)
     return Report(
         dataset=folder.resolve(),
@@ -147,8 +148,6 @@ def _predicted(
     total = sum(len(study.images) for study in accepted)
     with counting("images scored", total) as count:
         found, unreadable = predict(scorer, accepted, progress=count.more)
-    for sentence in unreadable:
-        typer.echo(f"triage: {sentence}", err=True)
     scored = {prediction.study.key for prediction in found}
     return found, LeftOut(
         unreadable_images=tuple(unreadable),
