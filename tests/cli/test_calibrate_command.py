@@ -186,6 +186,7 @@ def test_undefined_figures_are_na_with_the_count(triage, random_model, tmp_path)
     assert "One class is missing: temperature and thresholds stay" in shown
     card = read_card(tmp_path / "out.safetensors")
     assert (card.temperature, card.threshold) == (1, 0.5)
+    assert card.calibration == ""
     assert "calibration sensitivity" not in card.figures
 
 
@@ -218,6 +219,18 @@ def test_a_wrong_option_is_a_usage_error_and_writes_nothing(
     assert (ended, shown) == (code, "")
     assert says in said
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_a_data_set_that_is_not_sound_is_said(triage, random_model, tmp_path):
+    studies = [Listed(patient=k, split="valid", abnormal=k % 2 == 0) for k in range(4)]
+    root = make_dataset(tmp_path / "set", [*studies, Listed(patient=1, split="train")])
+
+    code, _, said = triage(
+        *("model", "calibrate", random_model, "--data", root, "--out", "out.safetensors")
+    )
+
+    assert code == 0
+    assert f"not sound (problems: 1): `triage dataset {root}`" in said
 
 
 def test_images_that_cannot_be_read_and_types_that_are_not_accepted_are_named(

@@ -266,6 +266,31 @@ def test_what_is_not_scored_is_not_drawn(score, tmp_path):
     assert list((tmp_path / "drawn").iterdir()) == []
 
 
+def test_a_drawing_that_cannot_be_written_keeps_no_score_from_being_shown(score, tmp_path):
+    (tmp_path / "drawn" / "1.2.5-1.png").mkdir(parents=True)
+
+    code, studies, err = score(
+        dicom(tmp_path / "a.dcm", 5), dicom(tmp_path / "b.dcm", 6), "--cam", "drawn"
+    )
+
+    views = [view for study in studies for view in study["views"]]
+    assert code == 1
+    assert [view["status"] for view in views] == ["scored", "scored"]
+    assert [view["cam"] for view in views] == [None, "drawn/1.2.6-1.png"]
+    assert "could not be drawn:" in err
+    assert "drawn/1.2.5-1.png: cannot be written" in err
+    assert "could not be read" not in err
+
+
+def test_long_names_of_folders_become_a_name_that_a_file_can_have(score, tmp_path):
+    file = picture(tmp_path / ("x" * 200) / "XR_WRIST" / ("y" * 200) / "i.png", 1)
+
+    code, (study,), _ = score(file, "--cam", "drawn")
+
+    assert code == 0
+    assert study["views"][0]["cam"].endswith("y-i.png")
+
+
 def test_a_folder_for_the_drawings_that_cannot_be_made_is_said_before_anything_is_scored(
     score, tmp_path
 ):

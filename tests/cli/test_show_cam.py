@@ -274,10 +274,11 @@ def test_a_drawing_that_cannot_be_written_leaves_nothing_behind(site, triage):
     site.score(coarse(HOT))
     (site.folder / "drawn/1.2.1.1-1.png").mkdir(parents=True)
 
-    code, _, err = triage("show", "1.2", "--cam", "drawn")
+    code, out, err = triage("show", "1.2", "--cam", "drawn", "--json")
 
     assert code == 1
     assert "drawn/1.2.1.1-1.png: cannot be written" in err
+    assert json.loads(out)["probability"] == 0.75
     assert [entry.name for entry in (site.folder / "drawn").iterdir()] == ["1.2.1.1-1.png"]
 
 
@@ -295,6 +296,16 @@ def test_what_a_peer_calls_a_uid_becomes_no_path(site, triage, uid):
     assert [str(file.relative_to(site.folder)) for file in site.folder.rglob("*.png")] == [
         entry["path"]
     ]
+
+
+def test_a_uid_that_is_too_long_to_be_one_names_no_file(site, triage):
+    site.receive("1.2.1", sop="1." + 300 * "2")
+    site.score(coarse(HOT))
+
+    code, out, err = triage("show", "1.2", "--cam", "drawn", "--json")
+
+    assert (code, err) == (0, "")
+    assert json.loads(out)["cam"][0]["path"] == f"drawn/{0:064x}-1.png"
 
 
 def test_it_is_drawn_without_torch(site):

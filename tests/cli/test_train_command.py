@@ -228,22 +228,27 @@ def test_two_processes_train_as_one_does_that_keeps_its_normalisation(root, tmp_
 
 
 def test_two_processes_average_gradients_and_normalise_by_their_own_images(root, tmp_path):
+    """One step: a second one would begin from the first one's rounding, many layers deep."""
     out = tmp_path / "m.safetensors"
-    options = ("--epochs=1", "--optimiser=sgd", "--learning-rate=0.001", "--image-size=64")
-    still = ("--rotate=0", "--no-flip", "--json", f"--tensorboard={tmp_path / 'log'}")
+    recipe = {"epochs": 1, "batch": 12, "image_size": 64, "optimiser": "sgd", "learning_rate": 1e-3}
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in recipe.items()]
+    options += ["--rotate=0", "--no-flip", "--json", f"--tensorboard={tmp_path / 'log'}"]
 
     code, shown, said = training.run(
-        training.torchrun(root, out, *options, *still), GLOO_SOCKET_IFNAME="lo"
+        training.torchrun(root, out, *options), GLOO_SOCKET_IFNAME="lo"
     )
 
     assert code == 0, said
     assert json.loads(shown)["kept"] == 1  # one document, of one process
     assert len(list((tmp_path / "log").iterdir())) == 1
-    recipe = {"epochs": 1, "optimiser": "sgd", "learning_rate": 0.001, "image_size": 64}
     run = training.prepared(root, tmp_path / "x.safetensors", rotate=0, flip=False, **recipe)
+    before = {name: tensor.clone() for name, tensor in run.state.network.items()}
     expected = by_halves(run)
     for name, tensor in load_file(out).items():
-        torch.testing.assert_close(tensor, expected[name], rtol=1e-3, atol=1e-5)
+        moved, wanted = tensor - before[name], expected[name] - before[name]
+        tolerance = 1e-3 if name.startswith(("classifier", "features.norm5")) else 0.05
+        rounding = 2e-7 * before[name].norm()  # of float32, where the step is as small as that
+        assert (moved - wanted).norm() <= tolerance * wanted.norm() + rounding, name
 
 
 def by_halves(run):
@@ -308,7 +313,7 @@ def test_a_part_of_fracatlas_with_the_papers_defaults_killed_and_resumed(
 
     assert code == 0, said
     assert equal(whole, out)
-    report_figure(f"train: 2 epochs of 96 images at 224 pixels in {undisturbed:.0f} s; ")
+    report_figure(f"train: 2 epochs of 96 images at 224 pixels in {undisturbed:.0f} s")
     report_figure(f"train: the same weights after three kills:\n{shown}")
 
 

@@ -154,6 +154,17 @@ def test_between_the_middles_of_the_cells_it_is_linear():
     assert (found == found[0]).all()
 
 
+@pytest.mark.parametrize("side", [240, 252])
+def test_where_the_input_is_no_multiple_of_a_cell_the_last_cells_go_on_over_the_rest(side):
+    """DenseNet makes 7 cells of 32 pixels of both, and drops what is left."""
+    coarse = stored([[10.0 * cell for cell in range(7)]] * 7, side=side)
+
+    found = cam.upscale(coarse, (side, side))
+
+    assert found[0] == pytest.approx(np.clip((np.arange(side) + 0.5) / 3.2 - 5, 0, 60), abs=1e-3)
+    assert (found == found[0]).all()
+
+
 # How it is drawn
 
 

@@ -225,7 +225,16 @@ def test_with_one_class_alone_everything_stays():
 
     assert found.scale == former
     assert found.before == found.after
-    assert not found.bounded
+    assert not found.fitted
+
+
+@pytest.mark.parametrize(("abnormal", "bounded"), [(0, False), (30, True)])
+def test_a_temperature_is_at_its_bound_only_where_one_was_fitted(abnormal, bounded):
+    studies = [_prediction(k, k < abnormal, [0.9 if k < abnormal else 0.1]) for k in range(60)]
+
+    found = fit(studies, Scale(temperature=COLDEST, threshold=0.5, thresholds={}))
+
+    assert (found.fitted, found.bounded) == (bounded, bounded)
 
 
 def test_the_temperature_alone_moves_thresholds_so_that_single_views_keep_their_labels():

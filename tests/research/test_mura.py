@@ -134,6 +134,13 @@ def test_a_list_that_is_no_text_is_an_error_of_its_lines(root):
         read_dataset(root)
 
 
+def test_a_line_longer_than_any_path_is_an_error(root):
+    (root / "train_image_paths.csv").write_bytes(b"a" * 200_000)
+
+    with pytest.raises(DatasetUnusable, match=r"train_image_paths\.csv:1: is no line of a list"):
+        read_dataset(root)
+
+
 def test_every_error_is_counted_and_the_first_ones_are_named(tmp_path):
     make_dataset(tmp_path, [Listed(patient=number) for number in range(30)])
     _edit(tmp_path, "train_labeled_studies.csv", lambda text: text.replace(",0", ",1"))

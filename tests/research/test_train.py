@@ -37,18 +37,24 @@ def equal(one, other):
 
 def test_training_does_what_a_plain_loop_does(root, tmp_path):
     """The loop with torch's own loss and nothing of ours but the images and their order."""
-    run = prepared(root, tmp_path / "m.safetensors", epochs=1, optimiser="sgd", learning_rate=0.1)
+    little = {"epochs": 1, "image_size": 64, "optimiser": "sgd", "learning_rate": 0.001}
+    run = prepared(root, tmp_path / "m.safetensors", **little)
     network = checkpoint.build(run.card, copy.deepcopy(run.state.network), run.out).train()
-    optimiser = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
+    # The same kernels: so few images make the smallest rounding grow from layer to layer.
+    network = network.to(memory_format=torch.channels_last)
+    torch.set_num_threads(1)
+    before = run.state.network["classifier.weight"].clone()
+    optimiser = torch.optim.SGD(network.parameters(), lr=0.001, momentum=0.9)
     weight = {(HAND, 1): 5 / 7, (HAND, 0): 2 / 7, (WRIST, 1): 2 / 6, (WRIST, 0): 4 / 6}
     order = images.order(run.train, run.recipe, 0)
     losses = []
     for start in range(0, 12, 4):
         batch = [run.train[place] for place in order[start : start + 4]]
         pixels = [images.varied(s, run.recipe, 0, start + n) for n, s in enumerate(batch)]
+        inputs = torch.from_numpy(np.stack(pixels)).to(memory_format=torch.channels_last)
         labels = torch.tensor([float(sample.abnormal) for sample in batch])
         loss = torch.nn.functional.binary_cross_entropy_with_logits(
-            network(torch.from_numpy(np.stack(pixels)))[:, 0],
+            network(inputs)[:, 0],
             labels,
             torch.tensor([weight[s.study_type, int(s.abnormal)] for s in batch]),
         )
@@ -60,28 +66,32 @@ def test_training_does_what_a_plain_loop_does(root, tmp_path):
     events = events_of(run)
 
     assert [e.loss for e in events if isinstance(e, Step)] == pytest.approx(losses, rel=1e-3)
-    trained = load_file(tmp_path / "m.safetensors")
-    torch.testing.assert_close(
-        trained["classifier.weight"],
-        network.state_dict()["classifier.weight"],
-        rtol=1e-2,
-        atol=1e-5,
-    )
+    trained = load_file(tmp_path / "m.safetensors")["classifier.weight"]
+    moved = network.state_dict()["classifier.weight"] - before
+    assert (trained - before - moved).norm() < 0.1 * moved.norm()
 
 
-def test_a_run_that_ended_anywhere_goes_on_to_the_same_weights(root, tmp_path):
+def test_a_run_that_ended_anywhere_goes_on_to_the_same_mean_of_its_epochs(root, tmp_path):
     options = {"mean_last": 2, "keep": "last"}
-    whole = events_of(prepared(root, tmp_path / "whole.safetensors", **options))
+    undisturbed = prepared(root, tmp_path / "whole.safetensors", **options)
+    whole, ends = [], []
+    for event in train(undisturbed, ALONE, lambda: False):
+        whole.append(event)
+        if isinstance(event, Epoch):
+            ends.append(copy.deepcopy(undisturbed.state.network))
     cut = tmp_path / "cut.safetensors"
     seen = []
     # After 2 of 3 steps; before the validation of epoch 1; in epoch 2; each time from the disk.
     for ends_after in (2, 1, 2):
         run = prepared(root, cut, pace=Pace(save_every=0, workers=2), **options)
         with closing(train(run, ALONE, lambda: False)) as events:
+            # zip takes one event more; what it was of had not been written down yet.
             seen += [event for event, _ in zip(events, range(ends_after), strict=False)]
     seen += events_of(prepared(root, cut, pace=Pace(workers=1), **options))
 
     assert equal(load_file(cut), load_file(tmp_path / "whole.safetensors"))
+    for name, tensor in load_file(cut).items():
+        torch.testing.assert_close(tensor, (ends[0][name] + ends[1][name]) / 2)
     assert [(e.epoch, e.step, e.loss) for e in seen if isinstance(e, Step)] == [
         (e.epoch, e.step, e.loss) for e in whole if isinstance(e, Step)
     ]
@@ -110,7 +120,7 @@ def test_a_run_can_be_interrupted_whatever_its_recipe(root, tmp_path):
 
 
 def test_the_checkpoint_is_that_of_the_best_validation_loss(root, tmp_path):
-    run = prepared(root, tmp_path / "m.safetensors", epochs=3, learning_rate=0.001)
+    run = prepared(root, tmp_path / "m.safetensors", learning_rate=0.001)
 
     epochs = [event for event in events_of(run) if isinstance(event, Epoch)]
 
@@ -175,17 +185,6 @@ def test_only_the_last_layer_learns_while_the_rest_is_frozen(root, tmp_path):
     after = load_file(tmp_path / "m.safetensors")
     changed = {name for name in after if not torch.equal(after[name], before[name])}
     assert changed == {"classifier.weight", "classifier.bias"}
-
-
-def test_the_mean_of_the_last_epochs_is_the_mean_of_their_weights(root, tmp_path):
-    plain = tmp_path / "plain.safetensors"
-    run = train(prepared(root, plain, keep="last"), ALONE, lambda: False)
-    first, second = [load_file(plain) for event in run if isinstance(event, Epoch)]
-
-    events_of(prepared(root, tmp_path / "mean.safetensors", mean_last=2, keep="last"))
-
-    for name, tensor in load_file(tmp_path / "mean.safetensors").items():
-        torch.testing.assert_close(tensor, (first[name] + second[name]) / 2)
 
 
 def test_a_loss_that_is_no_number_ends_with_the_last_good_checkpoint(root, tmp_path):

@@ -57,7 +57,14 @@ def calibrate(
     from triage.research.mura import read_dataset
 
     name = _version(version, read_card(file))
-    studies = read_dataset(data).split(split).studies
+    dataset = read_dataset(data)
+    studies = dataset.split(split).studies
+    if doubtful := sum(problem.grave for problem in dataset.problems):
+        typer.echo(
+            f"triage: the data set is not sound (problems: {doubtful}): `triage dataset {data}` "
+            "names what puts a fit to it in doubt",
+            err=True,
+        )
 
     from triage.model.scorer import open_scorer
     from triage.research.calibrate import fit
@@ -122,6 +129,7 @@ def _document(old: "Card", new: "Card", found: "Fit") -> dict[str, Any]:
     return {
         "model": new.identity,
         "calibration": new.calibration,
+        "fitted": found.fitted,
         "temperature": {
             "before": old.temperature,
             "after": new.temperature,
@@ -162,7 +170,7 @@ def _print(old: "Card", new: "Card", found: "Fit") -> None:
         ["negative log-likelihood", f"{found.before.nll:.4f}", f"{found.after.nll:.4f}"],
         ["expected calibration error", f"{found.before.ece:.4f}", f"{found.after.ece:.4f}"],
     ]
-    typer.echo(new.calibration)
+    typer.echo(new.calibration or "not calibrated")
     print_table(["", "before", "after"], rows)
     typer.echo()
     print_table(
@@ -181,8 +189,7 @@ def _print(old: "Card", new: "Card", found: "Fit") -> None:
         ],
     )
     typer.echo("These figures are of the studies that were fitted to; triage evaluate has others.")
-    whole = found.outcomes[-1].confusion
-    if not (whole.normal and whole.abnormal):
+    if not found.fitted:
         typer.echo("One class is missing: temperature and thresholds stay as they were.")
     elif found.bounded:
         typer.echo(

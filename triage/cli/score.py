@@ -52,16 +52,17 @@ def score(
 
         offline.score_studies(open_scorer(wanted), gathered.studies, decoders)
     documents = [_document(study) for study in gathered.studies]
-    problems = offline.unreadable_views(gathered)
+    unreadable, not_drawn = offline.unreadable_views(gathered), []
     if cam is not None:
-        drawings = overlay.draw_offline(gathered.studies, cam)
-        problems += _add_drawings(documents, drawings)
+        not_drawn = _add_drawings(documents, overlay.draw_offline(gathered.studies, cam))
     if json:
         print_json(documents)
     else:
         _print(documents)
-    if problems:
-        raise TriageError("could not be read:\n  " + "\n  ".join(problems))
+    problems = {"could not be read": unreadable, "could not be drawn": not_drawn}
+    sentences = ["\n  ".join([f"{what}:", *which]) for what, which in problems.items() if which]
+    if sentences:
+        raise TriageError("\n".join(sentences))
 
 
 def _add_drawings(

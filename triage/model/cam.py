@@ -10,6 +10,7 @@ Nothing here needs torch.
 """
 
 from collections.abc import Iterable
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from triage.model.preprocess import Grey, place
 Map = NDArray[np.float32]  # (H, W)
 Colours = NDArray[np.uint8]  # (H, W, 3)
 
+CELL = 32  # pixels of the input, height and width: what DenseNet's poolings come to
 STORED = np.dtype("<f2")  # three digits: more than a colour shows
 MOST = float(np.finfo(STORED).max)  # 65504; what is beyond is cut off there
 
@@ -58,9 +60,13 @@ def upscale(stored: CoarseMap, shape: tuple[int, int]) -> Map:
     header names an exposed field, that part of the image.
     """
     rows, columns = place(shape, stored.side, stored.resize)
-    across, down = stored.width / stored.side, stored.height / stored.side
-    box = (columns.start * across, rows.start * down, columns.stop * across, rows.stop * down)
-    cells = Image.fromarray(unpack(stored))
+    box = tuple(edge / CELL for edge in (columns.start, rows.start, columns.stop, rows.stop))
+    # Of an input that is no multiple of a cell, the poolings leave the rest out: the last
+    # cells go on over it.
+    rest = [
+        (0, max(0, ceil(stored.side / CELL) - count)) for count in (stored.height, stored.width)
+    ]
+    cells = Image.fromarray(np.pad(unpack(stored), rest, mode="edge"))
     return np.asarray(cells.resize(shape[::-1], Image.Resampling.BILINEAR, box=box))
 
 

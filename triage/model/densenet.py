@@ -27,10 +27,10 @@ def densenet169() -> nn.Module:
 def explain(network: Any, images: Tensor) -> tuple[Tensor, Tensor]:
     """Run images, (N, 3, H, W), through a `densenet169`; return its logits and their maps.
 
-    The logits, (N,), are the network's own. The class activation map, (N, H // 32, W // 32)
-    float32, is M = sum over k of w_k f_k, of the last feature maps after their ReLU and the
-    weights of the output. The output is linear behind an average over the places, so the mean
-    of a map, and the bias added, is the logit.
+    The logits, (N,), are the network's own. The class activation map, (N, h, w) float32, a
+    cell for each 32 pixels, is M = sum over k of w_k f_k, of the last feature maps after
+    their ReLU and the weights of the output. The output is linear behind an average over the
+    places, so the mean of a map, and the bias added, is the logit.
     """
     features = functional.relu(network.features(images), inplace=True)  # (N, 1664, h, w)
     pooled = functional.adaptive_avg_pool2d(features, (1, 1)).flatten(1)

@@ -192,7 +192,10 @@ def _parse(path: Path) -> Any:
     except OSError as error:
         raise ModelUnusable(f"{path}: cannot be read ({error.strerror or error})") from error
     except (ValueError, RecursionError) as error:
-        raise ModelUnusable(f"{path}: is damaged: it is no JSON") from error
+        raise ModelUnusable(
+            f"{path}: is damaged: it is no JSON; write it again with "
+            f"`triage model check FILE --write {path} --force`, or remove it"
+        ) from error
 
 
 def _digest(path: Path) -> str:

@@ -19,7 +19,8 @@ from triage.pipeline.views import Source
 from triage.store.spool import Spool
 
 # What a peer sent as a UID may hold anything that prints; only what is one becomes a file's name.
-_UID = re.compile(r"[0-9]+(\.[0-9]+){1,31}")
+_UID = re.compile(r"(?=.{1,64}$)[0-9]+(\.[0-9]+){1,31}")
+LONGEST = 60  # characters of a name made of a path: 240 bytes at most, and 255 are allowed
 QUICK = 1  # of zlib's levels; 6 takes four times as long for a file that is 4 % smaller
 
 NO_MAP = "it was scored before maps were kept; `triage rescore STUDY` makes one"
@@ -48,7 +49,7 @@ def prepare_folder(folder: Path) -> None:
 def draw_stored(views: Iterable[ScoredView], spool: Spool, folder: Path) -> list[Drawing]:
     """Draw the maps of a study's views over their pixels in the spool, into *folder*.
 
-    Colours are on one scale for all of them. Raises OutputUnwritable.
+    Colours are on one scale for all of them.
     """
     known = list(views)
     full = full_strength(view.map for view in known if view.map)
@@ -71,7 +72,7 @@ def draw_stored(views: Iterable[ScoredView], spool: Spool, folder: Path) -> list
 def draw_offline(studies: Sequence[OfflineStudy], folder: Path) -> list[list[Drawing | None]]:
     """Draw the maps of what was scored without a daemon; None for a view that was not scored.
 
-    Each study has a scale of its own. Raises OutputUnwritable.
+    Each study has a scale of its own.
     """
     taken: set[str] = set()
     drawings: list[list[Drawing | None]] = []
@@ -93,7 +94,7 @@ def _free_name(view: OfflineView, taken: set[str]) -> str:
     if uid is not None and _UID.fullmatch(uid):
         name = f"{uid}-{view.frame}"
     else:
-        name = "-".join(view.path.resolve().with_suffix("").parts[-3:]).lstrip("/.-")
+        name = "-".join(view.path.resolve().with_suffix("").parts[-3:])[-LONGEST:].lstrip("/.-")
     first, number = name, 1
     while name in taken:
         number += 1
@@ -108,6 +109,8 @@ def _draw(source: Source, stored: CoarseMap, full: float, target: Path) -> Drawi
         _write(blend(grey, upscale(stored, grey.shape), full), target)
     except ViewUnreadable as error:
         return Drawing(reason=f"{error.code}: {error}")
+    except OutputUnwritable as error:  # the scores that were asked for beside it are shown
+        return Drawing(reason=str(error))
     except MemoryError:
         return Drawing(reason=f"{Code.TOO_LARGE}: there is not enough memory to draw it")
     return Drawing(path=target, full_strength=full)

@@ -59,7 +59,8 @@ class Outcome:
 def run(places: Sequence[Path], *, model: Path | None, keep: bool, audience: Audience) -> Outcome:
     """Start a daemon, send it *places* (or the phantoms), and watch until its worklist settles.
 
-    Without *model* it is the reference model that scores, if there is one. Raises UsageError for a place that does not exist, ModelUnusable, SendFailed,
+    Without *model* it is the reference model that scores, if there is one.
+    Raises UsageError for a place that does not exist, ModelUnusable, SendFailed,
     and `triage.quickstart.daemon.DaemonError` with the end of the daemon's log.
     """
     missing = [str(place) for place in places if not place.exists()]

@@ -66,6 +66,7 @@ class Fit:
     """What calibrating a model came to."""
 
     scale: Scale
+    fitted: bool  # otherwise a class is missing, and the scale is the former one
     bounded: bool  # the best temperature lies beyond COLDEST or HOTTEST
     before: Quality
     after: Quality
@@ -95,7 +96,8 @@ def fit(
     views = np.concatenate([prediction.views for prediction in predictions])
     logits = former.temperature * logit(views)
     scale, after = former, before
-    if truth.any() and not truth.all():
+    fitted = bool(truth.any() and not truth.all())
+    if fitted:
         temperature = fit_temperature(logits, truth[study], weights)
         after = np.bincount(study, weights * sigmoid(logits / temperature)).astype(np.float64)
         scale = moved(former, temperature)
@@ -103,7 +105,8 @@ def fit(
             scale = _with_thresholds(temperature, types, truth, after, sensitivity)
     return Fit(
         scale=scale,
-        bounded=scale.temperature in (COLDEST, HOTTEST),
+        fitted=fitted,
+        bounded=fitted and scale.temperature in (COLDEST, HOTTEST),
         before=quality(truth, before),
         after=quality(truth, after),
         outcomes=tuple(_outcomes(scale, types, truth, after)),

@@ -46,12 +46,18 @@ def lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Give the fields of every line that is not blank, with its number.
 
     Windows' line ends and a byte order mark are no part of them; a line that
-    is no UTF-8 has U+FFFD where it is not. Raises OSError.
+    is no UTF-8 has U+FFFD where it is not. Raises OSError, and ValueError naming
+    a line that is no line of a list.
     """
     text = path.read_bytes().decode("utf-8-sig", "replace")
     for number, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1):
         if line.strip():
-            (fields,) = csv.reader([line.strip()])
+            try:
+                (fields,) = csv.reader([line.strip()])
+            except csv.Error as error:
+                raise ValueError(
+                    f"{number}: is no line of a list ({error}); copy the list again"
+                ) from error
             yield number, [value.strip() for value in fields]
 
 

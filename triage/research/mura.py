@@ -232,6 +232,8 @@ class _Reading:
                 yield f"{file}:{number}", fields
         except OSError as error:
             self.errors.append(f"{file}: cannot be read ({error.strerror or error})")
+        except ValueError as error:
+            self.errors.append(f"{file}:{error}")
 
     def _note(self, fault: Fault, where: str, message: str) -> None:
         self.problems.append(Problem(fault=fault, where=where, message=message))
