@@ -117,7 +117,7 @@ def proposal(file):
     return [PROPOSE[syntax]] if syntax in PROPOSE else []
 
 
-@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("every", [12, pytest.param(1, marks=pytest.mark.soak)])
 def test_every_file_is_scored_or_explained_or_refused(
     start_daemon, interim_model, tmp_path, report_figure, every
 ):

@@ -70,6 +70,7 @@ def file_of(daemon, sample):
     return daemon.spool / row["digest"][:2] / f"{row['digest']}.dcm"
 
 
+@pytest.mark.soak
 def test_a_view_that_takes_the_scorer_down_each_time_is_set_aside_alone(
     start_daemon, random_model, tmp_path
 ):

@@ -138,7 +138,14 @@ def test_a_sample_that_was_cut_off_is_found_out(uid):
     assert codec_samples.check(uid, frame[: len(frame) // 2]) is not None
 
 
-@pytest.mark.parametrize("package", ["python-gdcm", "pyjpegls", "pylibjpeg-openjpeg"])
+@pytest.mark.parametrize(
+    "package",
+    [
+        "python-gdcm",
+        pytest.param("pyjpegls", marks=pytest.mark.soak),
+        pytest.param("pylibjpeg-openjpeg", marks=pytest.mark.soak),
+    ],
+)
 def test_the_doctor_names_what_to_install_for_a_codec_that_is_missing(package, tmp_path):
     (tmp_path / "site").mkdir()
 

@@ -12,6 +12,7 @@ from triage.store import schema
 from triage.store.database import LOCK_WAIT, Database
 
 
+@pytest.mark.soak  # the wait is ten seconds
 def test_a_writer_that_never_lets_go_is_a_database_that_is_away(tmp_path):
     store = Store(Database(f"sqlite:///{tmp_path / 'a.db'}"))
     schema.upgrade(store.database)

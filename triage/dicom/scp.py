@@ -57,6 +57,10 @@ class Arrival:
     preamble: bytes  # what makes a PS3.10 file of it: preamble, prefix, file meta information
 
 
+# Seconds after an answer: a sender with nothing more to send releases the association itself,
+# and one that was aborted before it could would report a failure over an object that is safe.
+TIME_TO_RELEASE = 0.5
+
 Keep = Callable[[Arrival], None]
 
 
@@ -67,7 +71,8 @@ class _Traffic:
     stored: int = 0
     failed: int = 0
     storing: bool = False
-    answered_while_stopping: bool = False
+    # When the first answer since we were told to stop was sent, on the monotonic clock.
+    answered_while_stopping: float | None = None
     dropped: bool = False
 
 
@@ -199,8 +204,10 @@ class Receiver:
 
     def _on_sent(self, event: Event) -> None:
         traffic = self._traffic.get(event.assoc)
-        if traffic is not None and isinstance(event.pdu, P_DATA_TF):
-            traffic.answered_while_stopping = self._stopping.is_set()
+        if traffic is None or not isinstance(event.pdu, P_DATA_TF):
+            return
+        if self._stopping.is_set() and traffic.answered_while_stopping is None:
+            traffic.answered_while_stopping = time.monotonic()
 
     def _on_store(self, event: Event) -> Dataset:
         # A peer that has gone is no longer listed; what it sent is stored all the same.
@@ -262,10 +269,12 @@ def _arrival(event: Event) -> Arrival:
 
 
 def _end_when_idle(association: Association, traffic: _Traffic) -> None:
-    """Abort after an answer or a silence; nothing of this waits for the peer."""
-    silent = time.monotonic() - association.dul.socket.last
+    """Abort some time after an answer, or after a silence; nothing of this waits for the peer."""
+    now = time.monotonic()
+    silent = now - association.dul.socket.last
+    answered = traffic.answered_while_stopping
     if association.requestor.primitive is None or silent > 1:
         # There is nothing to abort yet, or the thread waits for the rest of a PDU.
         association.dul.socket.drop()
-    elif silent > 0.5 or traffic.answered_while_stopping:
+    elif silent > 0.5 or (answered is not None and now - answered > TIME_TO_RELEASE):
         association.abort(block=False)
