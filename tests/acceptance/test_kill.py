@@ -92,7 +92,9 @@ def check(daemon, undisturbed, acknowledged):
         assert row["probability"] == pytest.approx(np.mean(expected), rel=0, abs=1e-6)
 
 
-@pytest.mark.parametrize("kind", [KINDS[0], pytest.param(KINDS[1], marks=pytest.mark.soak)])
+@pytest.mark.parametrize(
+    "kind", ["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.soak])]
+)
 def test_no_acknowledged_image_is_lost_and_none_scored_twice_over_two_kills(
     kind, samples, undisturbed, random_model, new_database, start_daemon
 ):
