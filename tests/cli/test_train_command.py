@@ -253,7 +253,7 @@ def test_two_processes_average_gradients_and_normalise_by_their_own_images(root,
 
 def by_halves(run):
     """Train a plain network, each half of a batch by itself and the gradients averaged."""
-    network = checkpoint.build(run.card, run.state.network, run.out).train()
+    network = checkpoint.build(run.card.architecture, run.state.network, run.out).train()
     optimiser = torch.optim.SGD(network.parameters(), lr=0.001, momentum=0.9)
     weight = {(HAND, 1): 5 / 7, (HAND, 0): 2 / 7, (WRIST, 1): 2 / 6, (WRIST, 0): 4 / 6}
     order = images.order(run.train, run.recipe, 0)

@@ -77,7 +77,7 @@ def test_the_document_beside_a_checkpoint_is_found_and_one_of_something_else_is_
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("", "is damaged: it is no JSON"),
+        ("", "is damaged, or holds no stored outputs: it is no JSON"),
         ("[1]", "holds no outputs of a model"),
         ('{"triage.outputs": 2}', "holds no outputs of a model in the format 1"),
         ('{"triage.outputs": 1, "model": "a"}', "is damaged: precision: Field required"),

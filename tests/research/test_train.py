@@ -39,7 +39,9 @@ def test_training_does_what_a_plain_loop_does(root, tmp_path):
     """The loop with torch's own loss and nothing of ours but the images and their order."""
     little = {"epochs": 1, "image_size": 64, "optimiser": "sgd", "learning_rate": 0.001}
     run = prepared(root, tmp_path / "m.safetensors", **little)
-    network = checkpoint.build(run.card, copy.deepcopy(run.state.network), run.out).train()
+    network = checkpoint.build(
+        run.card.architecture, copy.deepcopy(run.state.network), run.out
+    ).train()
     # The same kernels: so few images make the smallest rounding grow from layer to layer.
     network = network.to(memory_format=torch.channels_last)
     torch.set_num_threads(1)

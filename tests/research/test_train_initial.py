@@ -28,16 +28,18 @@ def same(state, other, *, but=()):
 
 
 def test_random_weights_are_the_seeds():
-    one = initial_weights("none", CARD, seed=1)
+    one = initial_weights("none", CARD.architecture, seed=1)
 
-    assert same(one, initial_weights("none", CARD, seed=1))
-    assert not same(one, initial_weights("none", CARD, seed=2))
+    assert same(one, initial_weights("none", CARD.architecture, seed=1))
+    assert not same(one, initial_weights("none", CARD.architecture, seed=2))
 
 
 def test_a_checkpoint_of_ours_is_taken_up_with_its_last_layer(given, tmp_path):
     checkpoint.save(tmp_path / "former.safetensors", given, CARD)
 
-    assert same(initial_weights(str(tmp_path / "former.safetensors"), CARD, seed=1), given)
+    assert same(
+        initial_weights(str(tmp_path / "former.safetensors"), CARD.architecture, seed=1), given
+    )
 
 
 @pytest.mark.parametrize("width", [1000, None])
@@ -50,10 +52,10 @@ def test_a_last_layer_of_another_width_or_none_becomes_a_random_one(given, tmp_p
         }
     save_file(other, tmp_path / "other.safetensors")
 
-    state = initial_weights(str(tmp_path / "other.safetensors"), CARD, seed=1)
+    state = initial_weights(str(tmp_path / "other.safetensors"), CARD.architecture, seed=1)
 
     assert same(state, given, but="classifier")
-    fresh = initial_weights("none", CARD, seed=1)
+    fresh = initial_weights("none", CARD.architecture, seed=1)
     assert torch.equal(state["classifier.weight"], fresh["classifier.weight"])
 
 
@@ -61,7 +63,7 @@ def test_a_pickle_of_a_training_script_is_read_under_other_names(given, tmp_path
     nested = {f"module.{name}".replace("classifier", "fc"): value for name, value in given.items()}
     torch.save({"epoch": 3, "state_dict": nested}, tmp_path / "theirs.pth.tar")
 
-    assert same(initial_weights(str(tmp_path / "theirs.pth.tar"), CARD, seed=1), given)
+    assert same(initial_weights(str(tmp_path / "theirs.pth.tar"), CARD.architecture, seed=1), given)
 
 
 def test_a_pickle_that_would_run_code_is_refused(tmp_path):
@@ -72,7 +74,7 @@ def test_a_pickle_that_would_run_code_is_refused(tmp_path):
     torch.save({"state_dict": Evil()}, tmp_path / "evil.pth")
 
     with pytest.raises(ModelUnusable, match="foreign code"):
-        initial_weights(str(tmp_path / "evil.pth"), CARD, seed=1)
+        initial_weights(str(tmp_path / "evil.pth"), CARD.architecture, seed=1)
 
 
 def test_a_network_that_does_not_fit_is_refused_by_the_files_name(given, tmp_path):
@@ -80,7 +82,7 @@ def test_a_network_that_does_not_fit_is_refused_by_the_files_name(given, tmp_pat
     save_file(less, tmp_path / "less.safetensors")
 
     with pytest.raises(ModelUnusable, match=r"less\.safetensors.*missing"):
-        initial_weights(str(tmp_path / "less.safetensors"), CARD, seed=1)
+        initial_weights(str(tmp_path / "less.safetensors"), CARD.architecture, seed=1)
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -95,7 +97,7 @@ def test_imagenets_weights_come_from_torchvisions_cache(given, tmp_path, monkeyp
     torch.save(old, tmp_path / "hub" / "checkpoints" / "densenet169-b2777c0a.pth")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
 
-    assert same(initial_weights("imagenet", CARD, seed=1), given, but="classifier")
+    assert same(initial_weights("imagenet", CARD.architecture, seed=1), given, but="classifier")
 
 
 def test_where_imagenets_weights_cannot_be_had_another_beginning_is_named(
@@ -106,5 +108,5 @@ def test_where_imagenets_weights_cannot_be_had_another_beginning_is_named(
         monkeypatch.setenv(name, f"http://127.0.0.1:{free_port}")
 
     with pytest.raises(TrainingFailed, match=r"--init FILE.*--init none"):
-        initial_weights("imagenet", CARD, seed=1)
+        initial_weights("imagenet", CARD.architecture, seed=1)
     assert capsys.readouterr().out == ""

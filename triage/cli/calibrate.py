@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from triage.cli.output import JsonOption, print_json, print_table, settings_of
+from triage.cli.output import JsonOption, check_target, print_json, print_table, settings_of
 from triage.cli.progress import counting
 from triage.errors import DatasetUnusable, UsageError
 
@@ -47,10 +47,7 @@ def calibrate(
     """
     if temperature_only and sensitivity is not None:
         raise UsageError("--temperature-only fits no thresholds; leave --sensitivity out")
-    if out.exists() and not force:
-        raise UsageError(f"{out}: exists already; name another --out, or add --force")
-    if not out.absolute().parent.is_dir():
-        raise UsageError(f"{out}: there is no folder {out.absolute().parent}; make it first")
+    check_target("--out", out, force=force)
     wanted = settings_of(context).model.model_copy(update={"path": str(file)})
 
     from triage.model.card import read_card
@@ -78,15 +75,25 @@ def calibrate(
         sensitivity=sensitivity,
         temperature_only=temperature_only,
     )
+    former = scorer.card.calibration or "those of the model before"
     aim = "maximal kappa" if sensitivity is None else f"sensitivity {sensitivity:g}"
-    aim = "as they were" if temperature_only else aim
+    aim = f"moved with the temperature ({former})" if temperature_only else aim
     on = f"{data.resolve().name}/{split}"
-    card = calibrated(scorer.card, found, version=name, on=on, aim=aim)
-    write(file, out, card)
+    card = scorer.card
+    if found.fitted:
+        card = calibrated(card, found, version=name, on=on, aim=aim)
+        write(file, out, card)
     if as_json:
-        print_json({"source": file, "path": out, **_document(scorer.card, card, found)})
+        path = out if found.fitted else None
+        print_json({"source": file, "path": path, **_document(scorer.card, card, found)})
     else:
         _print(scorer.card, card, found)
+    if not found.fitted:
+        raise DatasetUnusable(
+            f"{on}: a class is missing, so nothing was fitted and {out} was not written; "
+            "add studies of the other"
+        )
+    if not as_json:
         typer.echo(f"\n{out}: {card.identity}")
 
 
@@ -94,12 +101,20 @@ def _version(wanted: str | None, card: "Card") -> str:
     """Return what the calibrated model is called, so that results tell the two apart."""
     from triage.model.card import card_from, to_document
 
-    version = wanted or f"{card.version.removesuffix(MARK)}{MARK}"
+    version = wanted or _next(card.version)
     try:
         card_from(to_document(card) | {"version": version})
     except ValueError as error:
         raise UsageError(f"--version: {error}") from error
     return version
+
+
+def _next(version: str) -> str:
+    """Return 1-calibrated for 1, 1-calibrated-2 for that, and so on."""
+    first, mark, number = version.rpartition(MARK)
+    if not mark or not (number == "" or number.removeprefix("-").isdecimal()):
+        return f"{version}{MARK}"
+    return f"{first}{MARK}-{int(number.removeprefix('-') or 1) + 1}"
 
 
 def _predicted(
@@ -189,9 +204,7 @@ def _print(old: "Card", new: "Card", found: "Fit") -> None:
         ],
     )
     typer.echo("These figures are of the studies that were fitted to; triage evaluate has others.")
-    if not found.fitted:
-        typer.echo("One class is missing: temperature and thresholds stay as they were.")
-    elif found.bounded:
+    if found.bounded:
         typer.echo(
             "The best temperature lies beyond this bound: the views are told apart without a "
             "mistake, or no better than by chance."

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from triage.cli.output import JsonOption, print_json, print_table, settings_of
+from triage.cli.output import JsonOption, check_target, print_json, print_table, settings_of
 from triage.errors import ModelDiffers, UsageError
 
 if TYPE_CHECKING:
@@ -85,10 +85,8 @@ def _refuse_contradictions(
 ) -> None:
     if write and expect:
         raise UsageError("give --write or --expect, not both")
-    if write and write.exists() and not force:
-        raise UsageError(f"{write}: exists already; name another --write, or add --force")
-    if write and not write.absolute().parent.is_dir():
-        raise UsageError(f"{write}: there is no folder {write.absolute().parent}; make it first")
+    if write:
+        check_target("--write", write, force=force)
     if missing := [str(path) for path in pictures if not path.exists()]:
         raise UsageError(f"there is no {', no '.join(missing)}")
 
@@ -181,5 +179,7 @@ def _facts(card: "Card") -> list[list[str]]:
         ["licence", card.licence],
         ["calibration", card.calibration or "-"],
         ["figures", ", ".join(f"{name} {value:g}" for name, value in card.figures.items()) or "-"],
+        ["recipe", ", ".join(f"{name} {value}" for name, value in card.recipe.items()) or "-"],
         ["intended use", card.intended_use or "-"],
+        ["known failures", card.known_failures or "-"],
     ]

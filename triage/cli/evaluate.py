@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from triage.cli.output import JsonOption, print_json, print_table, settings_of
+from triage.cli.output import JsonOption, check_target, print_json, print_table, settings_of
 from triage.cli.progress import counting
-from triage.errors import TriageError, UsageError
+from triage.errors import TriageError
 
 if TYPE_CHECKING:
     from triage.model.scorer import Scorer
@@ -60,9 +60,9 @@ def evaluate(
     from triage.research.report import require_plots, write_report
     from triage.research.tables import reservations
 
-    for path in (html, predictions):
-        if path and not path.absolute().parent.is_dir():
-            raise UsageError(f"{path}: there is no folder {path.absolute().parent}; make it first")
+    for option, path in (("--html", html), ("--predictions", predictions)):
+        if path:
+            check_target(option, path)
     if html:
         require_plots()
     wanted = settings_of(context).model
@@ -74,16 +74,17 @@ def evaluate(
         votes=(raters, gold) if raters else None,
         chance=Chance(seed, bootstrap),
     )
-    if predictions:
-        _write_predictions(report.judged, predictions)
-    if html:
-        write_report(report, html)
     if as_json:
         print_json(to_document(report))
     else:
         _print(report)
     for sentence in (*report.left_out.unreadable_images, *reservations(report)):
         typer.echo(f"triage: {sentence}", err=True)
+    # Last: a full disk is not to cost the figures.
+    if predictions:
+        _write_predictions(report.judged, predictions)
+    if html:
+        write_report(report, html)
 
 
 def _naming(settings: "ModelSettings", path: Path | None) -> "ModelSettings":

@@ -8,7 +8,7 @@ import typer
 
 from triage.cli.calibrate import calibrate
 from triage.cli.check import check, report
-from triage.cli.output import JsonOption, print_json, print_table, settings_of
+from triage.cli.output import JsonOption, check_target, print_json, print_table, settings_of
 from triage.core.studytype import StudyType
 from triage.errors import ModelUnusable, UsageError
 
@@ -116,6 +116,7 @@ def import_model(
         list[str] | None, typer.Option(help="A measured figure, auroc=0.9; repeatable.")
     ] = None,
     intended_use: Annotated[str, typer.Option(help="What the model is for.")] = "",
+    known_failures: Annotated[str, typer.Option(help="Where it is not to be trusted.")] = "",
     abnormal_output: Annotated[
         int | None,
         typer.Option(min=0, max=1, help="Of a last layer with two outputs, that for abnormal."),
@@ -133,8 +134,7 @@ def import_model(
     missing = [option for option, value in required.items() if not value]
     if missing or out is None:
         raise UsageError(f"a model needs a card; give {', '.join(missing)} as well")
-    if out.exists() and not force:
-        raise UsageError(f"{out}: exists already; name another --out, or add --force")
+    check_target("--out", out, force=force)
     overall, by_type = _thresholds(threshold or [])
     preprocessing: dict[str, Any] = {"size": input_size, "resize": resize}
     preprocessing |= {"mean": _triple("--mean", mean)} if mean else {}
@@ -152,6 +152,7 @@ def import_model(
         temperature=temperature,
         figures=dict(_assignment("--figure", text) for text in figure or []),
         intended_use=intended_use,
+        known_failures=known_failures,
     )
 
     from triage.model.conversion import convert
@@ -197,7 +198,10 @@ def _thresholds(texts: Iterable[str]) -> tuple[float, dict[str, float]]:
     for text in texts:
         if "=" in text:
             part, value = _assignment("--threshold", text)
-            by_type[study_types("--threshold", part)[0]] = value
+            named = study_types("--threshold", part)
+            if len(named) != 1:
+                raise UsageError(f"--threshold {text}: give one study type, as in hand=0.4")
+            by_type[named[0]] = value
         else:
             overall = _number("--threshold", text)
     return overall, by_type

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from triage.cli.models import study_types
-from triage.cli.output import JsonOption, print_json, print_table
+from triage.cli.output import JsonOption, check_target, print_json, print_table
 from triage.cli.progress import counting
 from triage.cli.training import Display, figure, stoppable
+from triage.errors import UsageError
 from triage.research.recipe import Recipe, recipe_from
 
 if TYPE_CHECKING:
@@ -182,6 +183,9 @@ def train(
     from triage.research.mura import read_dataset
     from triage.research.plan import Pace, Wish
 
+    check_target("--out", out)
+    if log and log.exists() and not log.is_dir():
+        raise UsageError(f"--log {log}: is a file; name a folder for TensorBoard")
     processes = together.announced()
     place = together.device_for(device, processes)
     recipe = recipe_from(
@@ -240,19 +244,22 @@ def _train(
     wish: "Wish", processes: "Processes", log: Path | None, stop: Callable[[], bool]
 ) -> list[dict[str, float | None]]:
     """Train, show it and log it; return the figures of every epoch."""
+    from triage.research import resume
     from triage.research.journal import Journal
     from triage.research.plan import prepare
     from triage.research.train import Step, train
 
-    with counting("images checked") as count:
-        run = prepare(wish, processes, count.reached)
-    steps = len(run.train) // run.recipe.batch
-    done = run.state.epoch * steps + run.state.step
-    if not processes.leads:
-        for _ in train(run, processes, stop):
-            pass
-        return run.state.history
     with ExitStack() as stack:
+        if processes.leads:
+            stack.enter_context(resume.alone(resume.place_of(wish.out)))
+        with counting("images checked") as count:
+            run = prepare(wish, processes, count.reached)
+        if not processes.leads:
+            for _ in train(run, processes, stop):
+                pass
+            return run.state.history
+        steps = len(run.train) // run.recipe.batch
+        done = run.state.epoch * steps + run.state.step
         journal = stack.enter_context(closing(Journal(log, done))) if log else None
         display = stack.enter_context(Display(run.recipe.epochs, steps, done))
         for sentence in _beginning(run):

@@ -42,8 +42,9 @@ class Pace:
         self._validating = monotonic() - self._step_ended
 
     @property
-    def images_a_second(self) -> float:
-        return 1 / self._per_image if self._per_image else 0.0
+    def speed(self) -> str:
+        """How fast it goes; nothing before the first step."""
+        return f", {1 / self._per_image:.1f} images/s" if self._per_image else ""
 
     def left(self, step: "Step") -> float:
         """Return the seconds from this step to the end of the run."""
@@ -82,10 +83,7 @@ class Display:
         """Show a step."""
         self._pace.step(step)
         where = f"epoch {step.epoch}/{self._epochs}, step {step.step}/{step.steps}"
-        figures = (
-            f"loss {step.loss:.4f}, {self._pace.images_a_second:.1f} images/s, "
-            f"{_clock(self._pace.left(step))} left"
-        )
+        figures = f"loss {step.loss:.4f}{self._pace.speed}, {_clock(self._pace.left(step))} left"
         done = (step.epoch - 1) * step.steps + step.step
         self._bar.update(self._task, completed=done, description=where, figures=figures)
         if self._lines and monotonic() - self._spoken >= EVERY:
@@ -98,8 +96,7 @@ class Display:
         self.say(
             f"epoch {epoch.epoch}/{self._epochs}: training loss {epoch.training_loss:.4f}, "
             f"validation loss {epoch.validation_loss:.4f}, AUROC {figure(epoch.auroc)}, "
-            f"kappa {figure(epoch.kappa)}, {self._pace.images_a_second:.1f} images/s"
-            + ("; kept" if epoch.kept else "")
+            f"kappa {figure(epoch.kappa)}{self._pace.speed}" + ("; kept" if epoch.kept else "")
         )
 
     def say(self, sentence: str) -> None:

@@ -80,11 +80,12 @@ class Card:
     thresholds: dict[StudyType, Threshold] = Field(default_factory=dict)  # where a type has its own
     temperature: Positive = 1.0  # every logit is divided by it (Guo et al. 2017, section 4.2)
     figures: dict[Line, Finite] = Field(default_factory=dict)  # measured, by name: {"auroc": 0.9}
-    # How `triage train` made it: its options and their values, {"batch": 8}; empty of an import.
+    # How it was made, by name: of `triage train` its options, {"batch": 8}; empty of an import.
     recipe: dict[Line, bool | int | Finite | str] = Field(default_factory=dict)
     # What temperature and thresholds were fitted to; empty where nobody did.
     calibration: str = ""
     intended_use: str = ""
+    known_failures: str = ""  # what its probabilities are not to be trusted in
 
     @property
     def identity(self) -> str:
@@ -161,7 +162,7 @@ def read_card(path: Path) -> Card:
 def unreadable(path: Path, error: OSError) -> ModelUnusable:
     """Say why the file system does not give the checkpoint out."""
     if isinstance(error, FileNotFoundError):
-        return ModelUnusable(f"{path}: there is no such file; name a checkpoint in model.path")
+        return ModelUnusable(f"{path}: there is no such file; name a checkpoint that is there")
     if isinstance(error, IsADirectoryError):
         return ModelUnusable(f"{path}: is a folder; name the checkpoint file in it")
     return ModelUnusable(f"{path}: cannot be read ({error.strerror or error})")

@@ -1,8 +1,6 @@
 """A checkpoint: one safetensors file that holds the weights and their card."""
 
-import contextlib
 import io
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from torch import Tensor, nn
 from triage.errors import ModelUnusable
 from triage.model.card import Card, card_of, read_metadata, to_metadata, unreadable
 from triage.model.densenet import ARCHITECTURES
+from triage.model.durable import replacing
 
 # BatchNorm counts its batches for training alone; files from elsewhere often lack the counts.
 COUNTER = "num_batches_tracked"
@@ -31,7 +30,7 @@ def load(path: Path) -> tuple[Card, nn.Module]:
     except OSError as error:
         raise unreadable(path, error) from error
     card = card_of(read_metadata(io.BytesIO(data), path), path)
-    return card, build(card, read_tensors(data, path), path)
+    return card, build(card.architecture, read_tensors(data, path), path)
 
 
 def read_tensors(data: bytes, path: Path) -> dict[str, Tensor]:
@@ -44,15 +43,15 @@ def read_tensors(data: bytes, path: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def build(card: Card, state: Mapping[str, Tensor], path: Path) -> nn.Module:
-    """Build the card's network with these weights.
+def build(architecture: str, state: Mapping[str, Tensor], path: Path) -> nn.Module:
+    """Build the network that a card calls *architecture* with these weights.
 
     Raises ModelUnusable when they do not fit; *path* is for its message.
     """
-    make = ARCHITECTURES.get(card.architecture)
+    make = ARCHITECTURES.get(architecture)
     if make is None:
         raise ModelUnusable(
-            f"{path}: its card names the architecture {card.architecture!r}; "
+            f"{path}: its card names the architecture {architecture!r}; "
             f"this version of triage has {', '.join(ARCHITECTURES)}"
         )
     with torch.device("meta"):  # no memory and no random numbers for what is replaced at once
@@ -99,7 +98,7 @@ def save(
     finite number, or the file cannot be written; when the weights are at fault
     the message names their *source*.
     """
-    network = build(card, module_state, source or path)
+    network = build(card.architecture, module_state, source or path)
     side = card.preprocessing.size
     with torch.inference_mode():
         if not torch.isfinite(network(torch.zeros(1, 3, side, side))).all():
@@ -113,22 +112,8 @@ def save(
         if not name.endswith(COUNTER)
     }
     data = safetensors.torch.save(tensors, metadata=to_metadata(card))
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        try:
-            with partial.open("wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            partial.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
-            raise
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)  # the name too survives a power cut
-        finally:
-            os.close(folder)
+        with replacing(path) as stream:
+            stream.write(data)
     except OSError as error:
         raise ModelUnusable(f"{path}: cannot be written ({error.strerror or error})") from error

@@ -16,6 +16,7 @@ from triage.model import checkpoint, densenet, preprocess
 from triage.model.card import Card, Preprocessing, chosen_paths
 from triage.model.cores import usable_cores
 from triage.model.ensemble import Ensemble
+from triage.model.logistic import sigmoid
 from triage.model.preprocess import Grey, Prepared
 from triage.settings import ModelSettings
 
@@ -184,13 +185,7 @@ class Scorer:
                 f"model.precision={self.precision}; see `triage model check`"
             )
         temperature = member.card.temperature
-        return _sigmoid(numbers / temperature), cells / np.float32(temperature)
-
-
-def _sigmoid(logits: Numbers) -> Numbers:
-    """By way of tanh, which overflows nowhere."""
-    probabilities: Numbers = 0.5 * (1 + np.tanh(0.5 * logits))
-    return probabilities
+        return sigmoid(numbers / temperature), cells / np.float32(temperature)
 
 
 def _device(wanted: str) -> str:

@@ -193,8 +193,8 @@ def _parse(path: Path) -> Any:
         raise ModelUnusable(f"{path}: cannot be read ({error.strerror or error})") from error
     except (ValueError, RecursionError) as error:
         raise ModelUnusable(
-            f"{path}: is damaged: it is no JSON; write it again with "
-            f"`triage model check FILE --write {path} --force`, or remove it"
+            f"{path}: is damaged, or holds no stored outputs: it is no JSON; "
+            "`triage model check FILE --write FILE.json` writes them"
         ) from error
 
 

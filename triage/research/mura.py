@@ -167,6 +167,7 @@ class _Reading:
                 self._note(Fault.REPEATED, where, f"the study stands in {first} already")
             else:
                 places[place.folder] = place, where
+        self.errors += _named_twice(places)
         return places
 
     def _images(self, file: str, places: Places) -> Images:
@@ -237,6 +238,16 @@ class _Reading:
 
     def _note(self, fault: Fault, where: str, message: str) -> None:
         self.problems.append(Problem(fault=fault, where=where, message=message))
+
+
+def _named_twice(places: Places) -> Iterator[str]:
+    """Find the folders that come to the same study, which would count twice in its split."""
+    first: dict[tuple[str, ...], str] = {}
+    for folder, (_, where) in places.items():
+        study = folder[-3:]  # XR_PART/patientN/studyK_label
+        if study in first:
+            yield f"{where}: the study {'/'.join(study)} stands in {first[study]} in another folder"
+        first.setdefault(study, where)
 
 
 def _leaks(splits: tuple[Split, ...]) -> Iterator[Problem]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from triage.core.studytype import StudyType
 from triage.errors import TrainingFailed, UsageError
 from triage.model.card import Card, card_from
@@ -96,14 +98,16 @@ def prepare(
         state = _former(wish, path, claim)
     resumed = processes.agree(state is not None)
     bad: list[str] = state.unreadable if state else []
+    network: dict[str, Tensor] = {}
     if processes.leads and not resumed:
+        # First: they may not be to be had, and the images of a large set take minutes.
+        network = initial_weights(wish.init, Card.architecture, wish.recipe.seed)
         bad = _unreadable(wish, splits, checking)
     bad = processes.agree(bad)
     train, valid = (images.samples_of(split, frozenset(bad)) for split in splits)
     _check(wish, train, valid)
     card = _card(wish, splits, train, valid, claim)
     if processes.leads and state is None:
-        network = initial_weights(wish.init, card, wish.recipe.seed)
         state = State(claim=claim, unreadable=bad, network=network, pace=pace)
         # Before anything else is written: a checkpoint of this run always has its state beside it.
         resume.save(path, state)
@@ -141,8 +145,6 @@ def _one_line(value: Any) -> str:
 
 def _former(wish: Wish, path: Path, claim: dict[str, Value]) -> State | None:
     """Return the state to go on from, after seeing that nothing is overwritten unasked."""
-    if not wish.out.parent.is_dir():
-        raise UsageError(f"{wish.out.parent}: there is no such folder; make it, or name another")
     if wish.restart:
         resume.discard(path)
         return None
@@ -197,7 +199,8 @@ def _card(
     claim: dict[str, Value],
 ) -> Card:
     left_out = sum(len(split.images) for split in splits) - len(train) - len(valid)
-    gone = f"; {left_out} unreadable images left out" if left_out else ""
+    images_gone = "1 unreadable image" if left_out == 1 else f"{left_out} unreadable images"
+    gone = f"; {images_gone} left out" if left_out else ""
     seen = {sample.study_type for sample in train}
     fields = {
         "accepted": tuple(kind for kind in StudyType if kind in seen),

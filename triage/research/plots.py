@@ -15,7 +15,7 @@ from triage.research.tables import missing
 
 T = TypeVar("T")
 
-MARKERS = "sD^vP*"  # raters are told apart by shape as well as by colour
+MARKERS = "sD^vP*"  # raters are told apart by shape and colour together: 36 of them
 COLUMNS = 4  # small plots side by side
 
 
@@ -118,7 +118,7 @@ def raters_kappa(study: RaterStudy) -> str:
                 [kappa.value for _, kappa in defined],
                 [row for row, _ in defined],
                 [kappa.interval for _, kappa in defined],
-                label=reader,
+                label=_shown(reader),
                 **_look(place, reader),
             )
         axes.set_yticks(
@@ -140,7 +140,7 @@ def raters_roc(report: Report, study: RaterStudy) -> str:
         overall = study.readers.overall
         for place, (name, counts) in enumerate(overall.raters.items()):
             look = _look(place, name)
-            _point(axes, counts, look["marker"], look["color"], name)
+            _point(axes, counts, look["marker"], look["color"], _shown(name))
         _point(axes, overall.model, "o", COLOURS["ink"], "model at its threshold")
         axes.legend(loc="lower right")
     return drawn[0]
@@ -293,7 +293,13 @@ def _counts_of(readers: Any, reader: str) -> Confusion:
     return counts
 
 
+def _shown(reader: str) -> str:
+    """Return a name that the legend takes: matplotlib leaves out what begins with a line below."""
+    return f" {reader}" if reader.startswith("_") else reader
+
+
 def _look(place: int, reader: str) -> dict[str, Any]:
     if reader == "model":
         return {"marker": "o", "color": COLOURS["accent"]}
-    return {"marker": MARKERS[place % 6], "color": COLOURS[f"rater{place % 6}"]}
+    shape = (place + place // 6) % 6
+    return {"marker": MARKERS[shape], "color": COLOURS[f"rater{place % 6}"]}

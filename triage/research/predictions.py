@@ -1,8 +1,6 @@
 """What a model says of labelled studies, computed as the daemon computes it."""
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING
 from triage.errors import ModelUnusable, ScorerBroken, ViewUnreadable
 from triage.model.cores import usable_cores
 from triage.model.preprocess import Prepared, read_picture
+from triage.research.images import read_ahead
 from triage.research.mura import LabelledStudy
 
 if TYPE_CHECKING:  # torch takes seconds to import, and a table of predictions does not need it
@@ -66,27 +65,16 @@ Outcome = tuple[int, Prepared | str]  # the study's number; its image, or why th
 
 
 def _decoded(scorer: "Scorer", images: Sequence[tuple[int, Path]]) -> Iterator[Outcome]:
-    """Yield the images in their order, some of them decoded ahead; Pillow lets go of the GIL."""
+    """Yield the images in their order, some of them decoded ahead."""
 
-    def decode(path: Path) -> Prepared | str:
+    def decode(image: tuple[int, Path]) -> Outcome:
+        number, path = image
         try:
-            return scorer.prepare(read_picture(path))
+            return number, scorer.prepare(read_picture(path))
         except ViewUnreadable as error:
-            return str(error)
+            return number, str(error)
 
-    waiting = iter(images)
-    pool = ThreadPoolExecutor(usable_cores(), thread_name_prefix="decode")
-    try:
-        going: deque[tuple[int, Future[Prepared | str]]] = deque()
-        while True:
-            for number, path in islice(waiting, AHEAD - len(going)):
-                going.append((number, pool.submit(decode, path)))
-            if not going:
-                return
-            number, outcome = going.popleft()
-            yield number, outcome.result()
-    finally:
-        pool.shutdown(cancel_futures=True)  # an interruption waits for no picture
+    return read_ahead(decode, images, workers=usable_cores(), ahead=AHEAD)
 
 
 def _scored(scorer: "Scorer", images: Sequence[Prepared]) -> list[float]:

@@ -60,11 +60,19 @@ class Processes:
 
 
 def announced() -> Processes:
-    """Return what torchrun's environment says."""
+    """Return what torchrun's environment says; raises UsageError where it is not whole."""
 
     def number(name: str, default: int) -> int:
-        return int(os.environ.get(name, default))
+        text = os.environ.get(name, str(default))
+        if not text.isdecimal():
+            raise UsageError(f"environment: {name}={text}: is no number; start with torchrun")
+        return int(text)
 
+    if number("WORLD_SIZE", 1) > 1 and not {"RANK", "MASTER_ADDR", "MASTER_PORT"} <= {*os.environ}:
+        raise UsageError(
+            "environment: WORLD_SIZE names several processes, and RANK, MASTER_ADDR or MASTER_PORT "
+            "is missing; start with torchrun, or unset WORLD_SIZE"
+        )
     return Processes(
         rank=number("RANK", 0),
         size=number("WORLD_SIZE", 1),
@@ -74,14 +82,14 @@ def announced() -> Processes:
 
 
 @contextmanager
-def joined(processes: Processes, device: torch.device) -> Iterator[Processes]:
+def joined(processes: Processes, device: torch.device) -> Iterator[None]:
     """Connect the processes for as long as the context lasts."""
     if device.type == "cuda":
         torch.cuda.set_device(device)
     if processes.size > 1:
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
-        yield processes
+        yield
     finally:
         if processes.size > 1:
             distributed.destroy_process_group()

@@ -6,9 +6,10 @@ from the seed, the epoch and the place (`triage.research.images`), the learning
 rate from the losses so far, and the network itself draws nothing.
 """
 
-import contextlib
+import fcntl
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 
 from triage.errors import TrainingFailed, UsageError
+from triage.model.durable import partial_of, replacing
 from triage.research.recipe import Value
 
 FORMAT = 1
@@ -48,27 +50,42 @@ def place_of(out: Path) -> Path:
     return out.with_name(f"{out.name}.resume")
 
 
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Keep every other run from *path*, the state's place, until the block ends.
+
+    Raises TrainingFailed where another run is on it.
+    """
+    lock = path.with_name(f".{path.name}.lock")
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise TrainingFailed(f"{lock}: cannot be written ({_reason(error)})") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise TrainingFailed(
+            f"{path}: another run is writing it; wait for its end, or name another --out"
+        ) from error
+    try:
+        yield
+    finally:
+        # Removed while it is held: who opened it before that is refused, and asks again.
+        lock.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
 def save(path: Path, state: State) -> None:
     """Write the state; after a power cut there is the former or this one, whole.
 
     Raises TrainingFailed when it cannot be written.
     """
-    partial = path.with_name(f".{path.name}.partial")  # a killed run's is overwritten
     content = {item.name: getattr(state, item.name) for item in fields(state)}
     try:
-        with partial.open("wb") as stream:
+        with replacing(path) as stream:
             torch.save({"format": FORMAT, **content}, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
     except (OSError, RuntimeError) as error:  # RuntimeError: torch's writer, of a full disk
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
         raise TrainingFailed(
             f"{path}: the state of the run cannot be written ({_reason(error)}); "
             "make room, then give the same command again"
@@ -95,7 +112,7 @@ def load(path: Path) -> State | None:
 def discard(path: Path) -> None:
     """Remove the state and what a killed run left of one."""
     path.unlink(missing_ok=True)
-    path.with_name(f".{path.name}.partial").unlink(missing_ok=True)
+    partial_of(path).unlink(missing_ok=True)
 
 
 def check(state: State, claim: Mapping[str, Value], path: Path) -> None:

@@ -58,7 +58,9 @@ def _themed(svg: str, name: str) -> str:
     """Make the file a part of a page: no header, names of its own, the page's colours and fonts."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{name}-", svg)
+    # In the tags alone: what a rater is called is text.
+    own = re.compile(r'( id="|url\(#|href="#)')
+    svg = re.sub(r"<[^>]*>", lambda tag: own.sub(rf"\g<1>{name}-", tag[0]), svg)
     svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", svg)
     for colour, value in COLOURS.items():
         svg = svg.replace(value, f"var(--{colour})")

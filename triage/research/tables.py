@@ -163,7 +163,7 @@ def _raters(study: RaterStudy) -> Table:
             f"Gold standard: the majority of {', '.join(study.gold)}, "
             "who were drawn by the seed and are not measured themselves.",
             *(
-                (f"{_counted(study.unrated, 'study', 'was not rated and does not count here')}.",)
+                (f"{_counted(study.unrated, 'study', 'was left out: no rater judged it')}.",)
                 if study.unrated
                 else ()
             ),

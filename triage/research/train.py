@@ -99,7 +99,7 @@ class _Training:
 
     def built(self, weights: dict[str, Tensor]) -> nn.Module:
         """Build the network with weights of its own."""
-        network = checkpoint.build(self.run.card, weights, self.run.state_file)
+        network = checkpoint.build(self.run.card.architecture, weights, self.run.state_file)
         # BatchNorm's vectors would still be those of the state.
         return copy.deepcopy(network).to(self.device).to(memory_format=torch.channels_last)
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from triage.core.agreement import confusion
 from triage.errors import TrainingInterrupted
+from triage.model.logistic import sigmoid
 from triage.model.preprocess import Prepared
 from triage.research import failures, images
 from triage.research.loss import Weights, targets, weighted_loss
@@ -62,7 +63,7 @@ def figures(logits: Logits, run: Run, weights: Weights) -> tuple[float, float | 
     labels, classes = targets(run.valid, weights)
     losses = weighted_loss(torch.from_numpy(logits), labels.double(), classes.double())
     views: dict[str, list[float]] = {}
-    for sample, probability in zip(run.valid, 0.5 * (1 + np.tanh(0.5 * logits)), strict=True):
+    for sample, probability in zip(run.valid, sigmoid(logits), strict=True):
         views.setdefault(sample.study, []).append(float(probability))
     truth = [*{sample.study: sample.abnormal for sample in run.valid}.values()]
     probabilities = [fmean(of_study) for of_study in views.values()]
