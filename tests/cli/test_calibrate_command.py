@@ -172,22 +172,41 @@ def test_the_temperature_can_be_fitted_alone(calibrate, tmp_path):
     card = read_card(tmp_path / "out.safetensors")
     assert card.temperature != 1
     assert (card.threshold, card.thresholds) == (0.5, {})
+    assert "thresholds: moved with the temperature" in card.calibration
+
+
+def test_two_calibrations_of_one_model_have_two_names_and_tell_what_was_before(
+    triage, calibrate, tmp_path
+):
+    assert calibrate("--sensitivity", "0.75")[0] == 0
+
+    again = (
+        "model",
+        "calibrate",
+        "out.safetensors",
+        "--data",
+        "data",
+        "--out",
+        "again.safetensors",
+    )
+    assert triage(*again, "--temperature-only")[0] == 0
+
+    once, twice = (read_card(tmp_path / f"{name}.safetensors") for name in ("out", "again"))
+    assert (once.version, twice.version) == ("1-calibrated", "1-calibrated-2")
+    assert "thresholds: sensitivity 0.75" in twice.calibration
 
 
 def test_undefined_figures_are_na_with_the_count(triage, random_model, tmp_path):
     root = make_dataset(tmp_path / "set", [Listed(patient=k, split="valid") for k in range(3)])
 
-    code, shown, _ = triage(
+    code, shown, said = triage(
         *("model", "calibrate", random_model, "--data", root, "--out", "out.safetensors")
     )
 
-    assert code == 0
+    assert code == 1
     assert "n/a (n=0)" in shown
-    assert "One class is missing: temperature and thresholds stay" in shown
-    card = read_card(tmp_path / "out.safetensors")
-    assert (card.temperature, card.threshold) == (1, 0.5)
-    assert card.calibration == ""
-    assert "calibration sensitivity" not in card.figures
+    assert "a class is missing, so nothing was fitted and out.safetensors was not written" in said
+    assert not (tmp_path / "out.safetensors").exists()
 
 
 def test_an_existing_file_is_overwritten_only_by_force(calibrate, tmp_path):
@@ -209,6 +228,7 @@ def test_an_existing_file_is_overwritten_only_by_force(calibrate, tmp_path):
         (("--sensitivity", "0.9", "--temperature-only"), 2, "leave --sensitivity out"),
         (("--version", " 2"), 2, "version"),
         (("--out", "gone/out.safetensors"), 2, "there is no folder"),
+        (("--out", "."), 2, "is a folder"),
     ],
 )
 def test_a_wrong_option_is_a_usage_error_and_writes_nothing(

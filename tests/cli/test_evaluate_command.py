@@ -329,7 +329,8 @@ def test_the_report_is_one_file_that_needs_no_other(whole):
 
 def test_names_in_the_report_are_text_and_no_markup(evaluate, little, votes, tmp_path):
     odd = tmp_path / "odd.csv"
-    odd.write_text(votes.read_text().replace("ann,bob", "<b>$x^2$</b>,A&B"))
+    header = votes.read_text().replace("ann,bob", "<b>$x^2$</b>,A&B", 1)
+    odd.write_text(header.replace("cat,", "_cat url(#k),", 1))
 
     # With one rater as the standard, five are shown.
     code, _, _ = evaluate(little, "--raters", odd, "--gold", 1, "--html", "r.html")
@@ -339,6 +340,7 @@ def test_names_in_the_report_are_text_and_no_markup(evaluate, little, votes, tmp
     assert "<b>$x" not in text
     assert "&lt;b&gt;$x^2$&lt;/b&gt;" in text
     assert "A&amp;B" in text
+    assert "> _cat url(#k)<" in text  # in a legend, as it is
 
 
 def test_a_report_needs_a_folder_and_a_split_that_exists(triage, little, tmp_path):
@@ -394,3 +396,22 @@ def test_the_interim_model_ranks_the_validation_part_as_was_stated(
         56,
     )
     assert overall["auroc"]["value"] == pytest.approx(0.85, abs=0.01)
+
+
+@pytest.mark.parametrize("option", ["--html", "--predictions"])
+def test_a_report_that_could_not_be_written_is_refused_before_anything_is_scored(
+    triage, little, tmp_path, option
+):
+    code, shown, said = triage("evaluate", little, option, tmp_path)
+
+    assert (code, shown) == (2, "")
+    assert f"{option} {tmp_path}: is a folder" in said
+    assert "images scored" not in said
+
+
+def test_the_figures_are_shown_although_the_predictions_cannot_be_written(evaluate, little):
+    code, found, said = evaluate(little, "--predictions", "/dev/full")
+
+    assert code == 1
+    assert "/dev/full: cannot be written" in said
+    assert found["overall"]["studies"] == 14

@@ -126,6 +126,8 @@ def test_what_the_card_lacks_is_asked_for_by_the_options_names(triage, cardless)
         ("--threshold=2", "threshold"),
         ("--threshold=high", "--threshold high: is not a number"),
         ("--threshold=knee=0.5", "give some of elbow"),
+        ("--threshold=wrist,hand=0.4", "give one study type"),
+        ("--threshold==0.4", "give one study type"),
         ("--accepts=knee", "give some of elbow"),
         ("--accepts=", "accepted"),
         ("--resize=crop", "resize"),

@@ -326,3 +326,64 @@ def part_of(source, folder, **counts):
             lines = (source / f"{name}_{ending}.csv").read_text().splitlines(keepends=True)
             (folder / f"{name}_{ending}.csv").write_text("".join(lines[:count]))
     return folder
+
+
+def test_what_cannot_be_written_is_refused_before_anything_is_learnt(triage, root, tmp_path):
+    (tmp_path / "file").write_text("precious")
+
+    onto_a_folder = triage(root, "--out", tmp_path, *training.OPTIONS)
+    log_is_a_file = triage(
+        root, "--out", tmp_path / "m.safetensors", *training.OPTIONS, "--log", tmp_path / "file"
+    )
+
+    assert onto_a_folder[::2] == (2, f"triage: --out {tmp_path}: is a folder; name a file in it\n")
+    assert log_is_a_file[0] == 2
+    assert "name a folder for TensorBoard" in log_is_a_file[2]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_second_run_on_the_same_file_is_refused(triage, root, tmp_path):
+    out = tmp_path / "m.safetensors"
+
+    with resume.alone(resume.place_of(out)):
+        code, _, said = triage(root, "--out", out, *training.OPTIONS)
+
+    assert code == 1
+    assert "another run is writing it" in said
+    assert list(tmp_path.iterdir()) == []
+    assert triage(root, "--out", out, *training.OPTIONS)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({"WORLD_SIZE": "x"}, "WORLD_SIZE=x: is no number"),
+        ({"WORLD_SIZE": "2"}, "start with torchrun"),
+    ],
+)
+def test_half_an_announcement_of_several_processes_is_refused(
+    triage, root, tmp_path, monkeypatch, variables, says
+):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    code, _, said = triage(root, "--out", tmp_path / "m.safetensors", *training.OPTIONS)
+
+    assert code == 2
+    assert says in said
+
+
+def test_weights_that_cannot_be_had_end_the_run_before_the_images_are_read(
+    triage, tmp_path, monkeypatch, free_port
+):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port}")
+    root = training.little_set(tmp_path / "set")
+    next(root.glob("train/*/*/*/image1.png")).write_bytes(b"damaged")
+
+    code, _, said = triage(root, "--out", tmp_path / "m.safetensors")
+
+    assert code == 1
+    assert "--init FILE" in said
+    assert "cannot be read" not in said

@@ -203,6 +203,19 @@ def test_a_missing_image_is_left_out_and_so_is_a_study_without_any(root):
     assert [study.patient for study in dataset.split("valid").studies] == ["patient00006"]
 
 
+def test_a_study_in_two_folders_of_a_split_is_an_error_for_it_would_count_twice(root):
+    def twice(text):
+        return text + text.splitlines()[0].replace("/train/", "/more/") + "\n"
+
+    for name in ("train_labeled_studies.csv", "train_image_paths.csv"):
+        _edit(root, name, twice)
+
+    with pytest.raises(
+        DatasetUnusable, match="stands in train_labeled_studies.csv:1 in another folder"
+    ):
+        read_dataset(root)
+
+
 def test_lines_that_stand_twice_count_once(root):
     expected = read_dataset(root).splits
     for name in ("train_image_paths.csv", "train_labeled_studies.csv"):

@@ -90,7 +90,7 @@ def _check_model(model: Path | None, audience: Audience) -> None:
     from triage.model import checkpoint  # torch takes seconds, and only this needs it
 
     card, _ = checkpoint.load(model)
-    audience.say(f"Model: {card.name} {card.version}, trained on {card.training_data}.")
+    audience.say(f"Model: {card.name} {card.version}, trained on {card.training_data.rstrip('.')}.")
 
 
 def _gather(places: Sequence[Path], folder: Path, audience: Audience) -> Gathered:
