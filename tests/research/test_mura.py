@@ -211,7 +211,7 @@ def test_a_study_in_two_folders_of_a_split_is_an_error_for_it_would_count_twice(
         _edit(root, name, twice)
 
     with pytest.raises(
-        DatasetUnusable, match="stands in train_labeled_studies.csv:1 in another folder"
+        DatasetUnusable, match=r"stands in train_labeled_studies\.csv:1 in another folder"
     ):
         read_dataset(root)
 
