@@ -26,11 +26,12 @@ from triage.errors import DatabaseUnavailable, ScorerBroken, TriageError
 from triage.model.cores import usable_cores
 from triage.pipeline.channel import Channel, Orphaned
 from triage.pipeline.decoders import Decoders
+from triage.pipeline.holder import holder, is_dead
 from triage.pipeline.views import Source, Views
 from triage.settings import Settings
 from triage.store.database import Database
 from triage.store.scoring import (
-    HOLD,
+    RENEW_EVERY,
     Blame,
     Result,
     Work,
@@ -67,25 +68,6 @@ class ScorerState(StrEnum):
     NO_MODEL = "no model"
     RESTARTING = "restarting"
     OFF = "off"  # this daemon has not the role
-
-
-def holder(pid: int) -> str:
-    """Name the scoring process *pid* of this machine, as the queue knows it."""
-    return f"{socket.gethostname()}:{pid}"
-
-
-def is_dead(name: str) -> bool:
-    """Say whether a holder was a process of this machine that no longer runs."""
-    host, _, pid = name.rpartition(":")
-    if host != socket.gethostname():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
 
 
 class ScoringProcess:
@@ -167,9 +149,14 @@ class ScoringProcess:
             self._channel.tell(ScorerState.READY)
 
     def _keep_holds(self) -> None:
-        """Renew what this process holds for as long as it lives, beside the batch in hand."""
-        while True:
-            time.sleep(HOLD.total_seconds() / 3)
+        """Renew what this process holds, beside the batch in hand, as long as it has a parent.
+
+        The parent ends a process that hangs; without one, what is on its way is
+        saved before the hold is over, or somebody else does it.
+        """
+        parent = os.getppid()
+        while os.getppid() == parent:
+            time.sleep(RENEW_EVERY.total_seconds())
             if self._busy:
                 with contextlib.suppress(DatabaseUnavailable):
                     renew_holds(self._database, self._name, datetime.now(UTC))
