@@ -47,7 +47,9 @@ def test_two_processes_never_share_a_name(process):
 
 @pytest.mark.parametrize("part", ["host", "place"])
 def test_nothing_is_known_of_a_process_on_another_machine_or_in_another_container(process, part):
-    name = dict(zip(("host", "place", "start", "pid"), holder(process.pid).rsplit(":", 3)))
+    name = dict(
+        zip(("host", "place", "start", "pid"), holder(process.pid).rsplit(":", 3), strict=True)
+    )
     process.kill()
     process.wait()
     elsewhere = name | {part: "elsewhere"}

@@ -49,13 +49,14 @@ class Daemon:
         self.folder = folder
         self.port = settings.get("dicom__port") or free_port()
         self.url = settings.get("database__url") or f"sqlite:///{folder / 'triage.db'}"
-        self.spool = folder / "spool"
+        self.spool = Path(settings.get("spool__directory") or folder / "spool")
         self.config = folder / "triage.toml"
         self.log = folder / "daemon.log"
         self.log.touch()
         self._process: subprocess.Popen[bytes] | None = None
         self._start = 0  # where in the log the present run begins
-        values = {
+        self.environment: dict[str, str] = {}  # besides that of the tests
+        self._values = {
             "study__quiet": 1,
             "spool__directory": str(self.spool),
             "spool__min_free": 0,
@@ -68,7 +69,17 @@ class Daemon:
             "database__url": self.url,
             "dicom__port": self.port,
         }
-        self.config.write_text(_toml(values), "utf-8")
+        self.set()
+
+    def set(self, **settings: Any) -> None:
+        """Change settings; they hold from the next start."""
+        self._values |= settings
+        self.config.write_text(_toml(self._values), "utf-8")
+
+    @property
+    def is_running(self) -> bool:
+        """Whether `triage serve` is there."""
+        return self._process is not None and self._process.poll() is None
 
     @property
     def pid(self) -> int:
@@ -89,7 +100,7 @@ class Daemon:
             self._process = subprocess.Popen(
                 self.command("serve", "--role", roles),
                 cwd=self.folder,
-                env=environment(),
+                env=environment() | self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
