@@ -49,7 +49,8 @@ REQUIREMENTS = {
     "strace": Requirement(_programs("strace"), "apt-get install strace"),
     "faketime": Requirement(_programs("faketime"), "apt-get install faketime"),
     "mounts": Requirement(
-        lambda: _root() + _programs("mkfs.ext4", "mount")(), "run as root; apt-get install e2fsprogs"
+        lambda: _root() + _programs("mkfs.ext4", "mount")(),
+        "run as root; apt-get install e2fsprogs",
     ),
     "dcmtk": Requirement(
         _programs("storescu", "storescp", "echoscu", "dcmdump"), "apt-get install dcmtk"
