@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -44,8 +44,12 @@ def free_port() -> int:
 class Daemon:
     """One daemon with its settings; it can be killed and started again on the same data."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
-        """Write its settings; names are section__key, as in the environment."""
+    def __init__(self, folder: Path, *, prefix: Sequence[str] = (), **settings: Any) -> None:
+        """Write its settings; names are section__key, as in the environment.
+
+        *prefix* is the command that starts the daemon instead of us.
+        """
+        self._prefix = prefix
         self.folder = folder
         self.port = settings.get("dicom__port") or free_port()
         self.url = settings.get("database__url") or f"sqlite:///{folder / 'triage.db'}"
@@ -98,7 +102,7 @@ class Daemon:
         begun = time.monotonic()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self.command("serve", "--role", roles),
+                [*self._prefix, *self.command("serve", "--role", roles)],
                 cwd=self.folder,
                 env=environment() | self.environment,
                 stdin=subprocess.DEVNULL,

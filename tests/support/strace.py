@@ -6,17 +6,23 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 
 @dataclass(frozen=True)
 class Call:
-    """One system call of a thread, with the paths of its files."""
+    """One system call of a thread; *begun* and *ended* are lines of the trace."""
 
-    thread: int
     name: str
-    text: str  # the whole line
+    arguments: str  # with the paths of its files
+    result: str  # "" when it never returned
+    begun: int
+    ended: int
+
+    def is_on(self, name: str, file: str) -> bool:
+        """Say whether this is such a call with this in its arguments."""
+        return self.name == name and file in self.arguments
 
 
 class Trace:
@@ -28,21 +34,31 @@ class Trace:
 
     def calls(self) -> list[Call]:
         """Return the calls in the order in which they began."""
-        lines = self._output.read_text("utf-8", "replace").splitlines()
-        begun = ((re.match(r"(\d+) +(\w+)\(", line), line) for line in lines)
-        return [Call(int(match[1]), match[2], line) for match, line in begun if match]
+        found: list[Call] = []
+        open_calls: dict[str, int] = {}  # by thread, the place in *found*
+        for number, line in enumerate(self._output.read_text("utf-8", "replace").splitlines()):
+            thread, _, said = line.partition(" ")
+            if match := re.match(r" *(\w+)\((.*?)(?:\) += (.*)| <unfinished \.\.\.>)$", said):
+                name, arguments, result = match.groups(default="")
+                open_calls[thread] = len(found)
+                found.append(Call(name, arguments, result, number, number))
+            elif match := re.match(r" *<\.\.\. \w+ resumed>(.*?)\) += (.*)$", said):
+                place = open_calls[thread]
+                begun = found[place]
+                found[place] = replace(
+                    begun, arguments=begun.arguments + match[1], result=match[2], ended=number
+                )
+        return found
 
     def wait_for_kill(self, call: str) -> str:
-        """Wait until `killing` has killed the process; return the line of the call that it began."""
+        """Wait until `killing` has killed the process; return the arguments of the call."""
         self._tracer.wait(30)  # it ends with the process
         assert "+++ killed by SIGKILL +++" in self._output.read_text("utf-8", "replace")
         cut_off = [
-            found.text
-            for found in self.calls()
-            if found.name == call and re.search(r"(<unfinished \.\.\.>|= \?)$", found.text)
+            found for found in self.calls() if found.name == call and found.result in ("", "?")
         ]
         assert cut_off, f"killed, and not in {call}"
-        return cut_off[-1]
+        return cut_off[-1].arguments
 
 
 @contextmanager

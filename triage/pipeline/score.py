@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from triage import logs
 from triage.core.reasons import Code, reason
-from triage.errors import DatabaseUnavailable, ScorerBroken, TriageError
+from triage.errors import DatabaseUnavailable, ModelUnusable, ScorerBroken, TriageError
 from triage.model.cores import usable_cores
 from triage.pipeline.channel import Channel, Orphaned
 from triage.pipeline.decoders import Decoders
@@ -80,6 +80,8 @@ class ScoringProcess:
         self._spool = Spool(settings.spool.directory, settings.spool.min_free)
         self._name = holder(os.getpid())
         self._busy = False
+        self._loaded: list[object] = []  # the checkpoints' files as they were read
+        self._look_again = 0.0
         self._decoders = Decoders(max(MIN_DECODERS, min(usable_cores(), BATCH)), beat=self._beat)
         threading.Thread(target=self._keep_holds, name="holds", daemon=True).start()
 
@@ -98,6 +100,7 @@ class ScoringProcess:
         try:
             while True:
                 self._channel.tell(ScorerState.READY)
+                self._look_at_model(scorer.identity)
                 try:
                     busy = self._turn(views)
                 except DatabaseUnavailable as error:
@@ -187,12 +190,14 @@ class ScoringProcess:
         told = ""
         again = 0.0
         while True:
-            present = [_fingerprint(path) for path in self._settings.model.paths]
+            present = self._fingerprints()
             if present != seen or time.monotonic() > again:
                 seen, again = present, math.inf
                 self._channel.tell(ScorerState.LOADING)
                 try:
-                    return self._open()
+                    scorer = self._open()
+                    self._require_unchanged(present)
+                    return scorer
                 except Exception as error:
                     unexpected = not isinstance(error, TriageError)
                     again = time.monotonic() + RETRY_LOADING if unexpected else math.inf
@@ -212,6 +217,34 @@ class ScoringProcess:
         from triage.model.scorer import open_scorer
 
         return open_scorer(self._settings.model)
+
+    def _fingerprints(self) -> list[object]:
+        return [_fingerprint(path) for path in self._settings.model.paths]
+
+    def _require_unchanged(self, present: list[object]) -> None:
+        """Raise ModelUnusable if a checkpoint changed while it was read; `_load` reads it again.
+
+        A copy that is under way may have its whole length already, and numbers that fit.
+        """
+        if self._fingerprints() != present:
+            paths = ", ".join(self._settings.model.paths)
+            raise ModelUnusable(f"{paths}: is being written; it is read when that is over")
+        self._loaded = present
+
+    def _look_at_model(self, identity: str) -> None:
+        """Say it, once, when a checkpoint is no longer the one that scores."""
+        if time.monotonic() < self._look_again:
+            return
+        self._look_again = time.monotonic() + MODEL_POLL
+        present = self._fingerprints()
+        if present != self._loaded:
+            self._loaded = present
+            log.warning(
+                "model_replaced",
+                model=identity,
+                paths=list(self._settings.model.paths),
+                action="the former model goes on scoring; restart the daemon to use the file",
+            )
 
     def _explain(self, why: str) -> None:
         try:
