@@ -12,12 +12,14 @@ from tests.support import dcmtk, disks, strace
 from tests.support.daemon import Daemon
 from tests.support.invariants import examine_stored
 from tests.support.sender import StubbornSender
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.dcmtk, pytest.mark.strace]
 
 CALLS = "write,fsync,rename,pwrite64,fdatasync,sendto,recvfrom"
 P_DATA_TF = r'"\4\0'  # PS3.8 9.3.5: what begins the PDU with the answer
 SIZE = 64 * 2**20  # bytes of the disk
+CUTS = 10
 
 
 def last(calls, name, file):
@@ -126,7 +128,8 @@ def test_after_power_cuts_everything_acknowledged_is_there(
     sender = StubbornSender(daemon.port, hospital, pause=0.1)
     cuts = []
     try:
-        for number in range(10):
+        wait_until(lambda: sender.acknowledged, "an answer", seconds=60)
+        for number in range(CUTS):
             time.sleep(random.uniform(0.2, 1.5))
             sender.in_flight.wait(1)
             time.sleep(random.uniform(0, 0.02))
