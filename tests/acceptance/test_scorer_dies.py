@@ -8,12 +8,12 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
 from tests.support import dcmtk, killers, studies
 from tests.support.daemon import environment
+from tests.support.processes import decoders_of, is_decoder
 from tests.support.studies import picture, study_uid
 from tests.support.waiting import wait_until
 
@@ -188,19 +188,6 @@ def test_files_that_hang_delay_no_other_study_and_are_scored_when_they_answer(
     assert len(daemon.events("decoder_ended")) == 1
     assert daemon.events("scorer_ended") == []
     daemon.stop()
-
-
-def decoders_of(pid):
-    """Return the decoding processes that the process *pid* has started."""
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    children = {int(child) for task in tasks for child in task.read_text("ascii").split()}
-    return {child for child in children if is_decoder(child)}
-
-
-def is_decoder(pid):
-    with suppress(OSError):
-        return b"triage.pipeline.decode\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    return False
 
 
 def wait_for_end(pids):

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -44,18 +44,23 @@ def free_port() -> int:
 class Daemon:
     """One daemon with its settings; it can be killed and started again on the same data."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
-        """Write its settings; names are section__key, as in the environment."""
+    def __init__(self, folder: Path, *, prefix: Sequence[str] = (), **settings: Any) -> None:
+        """Write its settings; names are section__key, as in the environment.
+
+        *prefix* is the command that starts the daemon instead of us.
+        """
+        self._prefix = prefix
         self.folder = folder
         self.port = settings.get("dicom__port") or free_port()
         self.url = settings.get("database__url") or f"sqlite:///{folder / 'triage.db'}"
-        self.spool = folder / "spool"
+        self.spool = Path(settings.get("spool__directory") or folder / "spool")
         self.config = folder / "triage.toml"
         self.log = folder / "daemon.log"
         self.log.touch()
         self._process: subprocess.Popen[bytes] | None = None
         self._start = 0  # where in the log the present run begins
-        values = {
+        self.environment: dict[str, str] = {}  # besides that of the tests
+        self._values = {
             "study__quiet": 1,
             "spool__directory": str(self.spool),
             "spool__min_free": 0,
@@ -68,7 +73,17 @@ class Daemon:
             "database__url": self.url,
             "dicom__port": self.port,
         }
-        self.config.write_text(_toml(values), "utf-8")
+        self.set()
+
+    def set(self, **settings: Any) -> None:
+        """Change settings; they hold from the next start."""
+        self._values |= settings
+        self.config.write_text(_toml(self._values), "utf-8")
+
+    @property
+    def is_running(self) -> bool:
+        """Whether `triage serve` is there."""
+        return self._process is not None and self._process.poll() is None
 
     @property
     def pid(self) -> int:
@@ -87,9 +102,9 @@ class Daemon:
         begun = time.monotonic()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self.command("serve", "--role", roles),
+                [*self._prefix, *self.command("serve", "--role", roles)],
                 cwd=self.folder,
-                env=environment(),
+                env=environment() | self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -1,5 +1,6 @@
 """DCMTK as the sender."""
 
+import re
 import subprocess
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -19,6 +20,22 @@ def storescu(
         timeout=120,
         check=False,
     )
+
+
+def store_each(port: int, files: Sequence[Path], *options: str) -> dict[Path, str]:
+    """Send *files* in one association; return what was answered for each that was answered.
+
+    That is storescu's word for the status: "Success", "Refused: OutOfResources".
+    """
+    ran = storescu(port, files, "-v", "-R", "-nh", *options)
+    answers: dict[Path, str] = {}
+    file = None
+    for line in (ran.stdout + ran.stderr).splitlines():
+        if match := re.search(r"Sending file: (.*)", line):
+            file = Path(match[1])
+        elif (match := re.search(r"Received Store Response \((.*)\)", line)) and file:
+            answers[file] = match[1]
+    return answers
 
 
 def storescu_in_parallel(port: int, files: Sequence[Path], associations: int) -> None:

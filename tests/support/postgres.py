@@ -18,20 +18,66 @@ from tests.support.daemon import HOST, free_port
 from tests.support.requirements import find_program
 from tests.support.waiting import wait_until
 
+INITDB = ("-U", "postgres", "-A", "trust", "-E", "UTF8")
+
 
 class Server:
-    """A running server."""
+    """A server with data of its own; it can be stopped and started again."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    def __init__(self, folder: Path) -> None:
+        """Make its data in *folder*, which must be empty."""
+        self.port = free_port()
+        self._folder = folder
+        self._identity = _identity(folder)
         self._numbers = count(1)
+        self._process: subprocess.Popen[bytes] | None = None
+        subprocess.run(
+            [_program("initdb"), "-D", folder / "data", *INITDB],
+            check=True,
+            capture_output=True,
+            **self._identity,
+        )
 
-    def new_database(self) -> str:
+    @property
+    def pid(self) -> int:
+        """The process id of the postmaster, which leads a process group."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        options = {"listen_addresses": HOST, "unix_socket_directories": self._folder}
+        settings = [f"-c{name}={value}" for name, value in options.items()]
+        with (self._folder / "log").open("ab") as output:
+            self._process = subprocess.Popen(
+                [_program("postgres"), "-D", self._folder / "data", f"-p{self.port}", *settings],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                process_group=0,
+                **self._identity,
+            )
+        wait_until(self.answers, "PostgreSQL answers", seconds=60)
+
+    def stop(self, how: signal.Signals) -> None:
+        """SIGINT ends it in fast mode, SIGQUIT in immediate mode, as after a crash."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(60)
+
+    def new_database(self, owner: str = "postgres") -> str:
         """Make an empty database and return its URL for `database.url`."""
         name = f"triage{next(self._numbers)}"
+        if owner != "postgres":
+            self.execute(f"CREATE ROLE {owner} LOGIN")
+        self.execute(f"CREATE DATABASE {name} OWNER {owner}")
+        return self._url(name, owner).replace("postgresql", "postgresql+psycopg", 1)
+
+    def execute(self, statement: str) -> list[tuple[Any, ...]]:
+        """Execute a statement as the administrator; return its rows."""
         with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
-        return self._url(name).replace("postgresql", "postgresql+psycopg", 1)
+            done = connection.execute(statement.encode())
+            return done.fetchall() if done.description else []
 
     def answers(self) -> bool:
         """Say whether the server accepts connections."""
@@ -41,8 +87,8 @@ class Server:
             return False
         return True
 
-    def _url(self, name: str) -> str:
-        return f"postgresql://postgres@{HOST}:{self.port}/{name}"
+    def _url(self, name: str, user: str = "postgres") -> str:
+        return f"postgresql://{user}@{HOST}:{self.port}/{name}"
 
 
 @contextmanager
@@ -50,33 +96,13 @@ def running() -> Iterator[Server]:
     """Run a server; on leaving it is stopped and its data is gone."""
     # Not below pytest's folder: the server's own user cannot enter that.
     folder = Path(tempfile.mkdtemp(prefix="triage-postgres-"))
-    data = folder / "data"
-    log = folder / "log"
-    identity = _identity(folder)
     try:
-        subprocess.run(
-            [_program("initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8"],
-            check=True,
-            capture_output=True,
-            **identity,
-        )
-        server = Server(free_port())
-        options = {"listen_addresses": HOST, "unix_socket_directories": folder}
-        settings = [f"-c{name}={value}" for name, value in options.items()]
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [_program("postgres"), "-D", data, f"-p{server.port}", *settings],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                **identity,
-            )
+        server = Server(folder)
         try:
-            wait_until(server.answers, "PostgreSQL answers", seconds=60)
+            server.start()
             yield server
         finally:
-            process.send_signal(signal.SIGQUIT)  # at once: nobody needs the data any more
-            process.wait(60)
+            server.stop(signal.SIGQUIT)  # at once: nobody needs the data any more
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

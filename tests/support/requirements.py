@@ -41,7 +41,17 @@ def _programs(*names: str) -> Callable[[], list[str]]:
     return lambda: [name for name in names if find_program(name) is None]
 
 
+def _root() -> list[str]:
+    return [] if os.geteuid() == 0 else ["root"]
+
+
 REQUIREMENTS = {
+    "strace": Requirement(_programs("strace"), "apt-get install strace"),
+    "faketime": Requirement(_programs("faketime"), "apt-get install faketime"),
+    "mounts": Requirement(
+        lambda: _root() + _programs("mkfs.ext4", "mount")(),
+        "run as root; apt-get install e2fsprogs",
+    ),
     "dcmtk": Requirement(
         _programs("storescu", "storescp", "echoscu", "dcmdump"), "apt-get install dcmtk"
     ),

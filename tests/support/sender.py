@@ -11,9 +11,8 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-from pydicom import dcmread
-from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
-from pynetdicom import AE
+from pydicom.filereader import read_file_meta_info
+from pynetdicom import AE, _config
 
 from tests.support.daemon import HOST, environment
 from tests.support.studies import Sample
@@ -65,22 +64,26 @@ class StubbornSender:
 
 
 def main(port: int, pause: float, files: Sequence[str]) -> int:
-    """Send the files until each was acknowledged with success; give up after five minutes."""
-    waiting = list(files)
-    give_up = time.monotonic() + 300
+    """Send the files until each was acknowledged with success; give up after ten minutes."""
+    _config.STORE_SEND_CHUNKED_DATASET = True  # the bytes of the file, as they are
+    waiting = [(file, read_file_meta_info(file)) for file in files]
+    offered = {(meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID) for _, meta in waiting}
+    give_up = time.monotonic() + 600
     while waiting and time.monotonic() < give_up:
         entity = AE("SENDER")
-        entity.add_requested_context(DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian)
+        for sop_class, syntax in sorted(offered):
+            entity.add_requested_context(sop_class, syntax)
         entity.connection_timeout = entity.acse_timeout = entity.network_timeout = 5
         entity.dimse_timeout = 20
         association = entity.associate(HOST, port, ae_title="TRIAGE")
         while waiting and association.is_established:
-            dataset = dcmread(waiting[0])
+            file, meta = waiting[0]
+            uid = meta.MediaStorageSOPInstanceUID
             status = None
-            _say("sending", dataset.SOPInstanceUID)
+            _say("sending", uid)
             with suppress(RuntimeError):  # pynetdicom: the association is gone already
-                status = association.send_c_store(dataset).get("Status")
-            _say("stored" if status == 0x0000 else "lost", dataset.SOPInstanceUID)
+                status = association.send_c_store(file).get("Status")
+            _say("stored" if status == 0x0000 else "lost", uid)
             if status == 0x0000:
                 del waiting[0]
                 time.sleep(pause)

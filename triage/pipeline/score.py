@@ -22,15 +22,16 @@ from typing import TYPE_CHECKING
 
 from triage import logs
 from triage.core.reasons import Code, reason
-from triage.errors import DatabaseUnavailable, ScorerBroken, TriageError
+from triage.errors import DatabaseUnavailable, ModelUnusable, ScorerBroken, TriageError
 from triage.model.cores import usable_cores
 from triage.pipeline.channel import Channel, Orphaned
 from triage.pipeline.decoders import Decoders
+from triage.pipeline.holder import holder, is_dead
 from triage.pipeline.views import Source, Views
 from triage.settings import Settings
 from triage.store.database import Database
 from triage.store.scoring import (
-    HOLD,
+    RENEW_EVERY,
     Blame,
     Result,
     Work,
@@ -69,25 +70,6 @@ class ScorerState(StrEnum):
     OFF = "off"  # this daemon has not the role
 
 
-def holder(pid: int) -> str:
-    """Name the scoring process *pid* of this machine, as the queue knows it."""
-    return f"{socket.gethostname()}:{pid}"
-
-
-def is_dead(name: str) -> bool:
-    """Say whether a holder was a process of this machine that no longer runs."""
-    host, _, pid = name.rpartition(":")
-    if host != socket.gethostname():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
-
-
 class ScoringProcess:
     """The loop of the process, from a missing model to a drained queue."""
 
@@ -98,6 +80,8 @@ class ScoringProcess:
         self._spool = Spool(settings.spool.directory, settings.spool.min_free)
         self._name = holder(os.getpid())
         self._busy = False
+        self._loaded: list[object] = []  # the checkpoints' files as they were read
+        self._look_again = 0.0
         self._decoders = Decoders(max(MIN_DECODERS, min(usable_cores(), BATCH)), beat=self._beat)
         threading.Thread(target=self._keep_holds, name="holds", daemon=True).start()
 
@@ -116,6 +100,7 @@ class ScoringProcess:
         try:
             while True:
                 self._channel.tell(ScorerState.READY)
+                self._look_at_model(scorer.identity)
                 try:
                     busy = self._turn(views)
                 except DatabaseUnavailable as error:
@@ -167,9 +152,14 @@ class ScoringProcess:
             self._channel.tell(ScorerState.READY)
 
     def _keep_holds(self) -> None:
-        """Renew what this process holds for as long as it lives, beside the batch in hand."""
-        while True:
-            time.sleep(HOLD.total_seconds() / 3)
+        """Renew what this process holds, beside the batch in hand, as long as it has a parent.
+
+        The parent ends a process that hangs; without one, what is on its way is
+        saved before the hold is over, or somebody else does it.
+        """
+        parent = os.getppid()
+        while os.getppid() == parent:
+            time.sleep(RENEW_EVERY.total_seconds())
             if self._busy:
                 with contextlib.suppress(DatabaseUnavailable):
                     renew_holds(self._database, self._name, datetime.now(UTC))
@@ -200,12 +190,14 @@ class ScoringProcess:
         told = ""
         again = 0.0
         while True:
-            present = [_fingerprint(path) for path in self._settings.model.paths]
+            present = self._fingerprints()
             if present != seen or time.monotonic() > again:
                 seen, again = present, math.inf
                 self._channel.tell(ScorerState.LOADING)
                 try:
-                    return self._open()
+                    scorer = self._open()
+                    self._require_unchanged(present)
+                    return scorer
                 except Exception as error:
                     unexpected = not isinstance(error, TriageError)
                     again = time.monotonic() + RETRY_LOADING if unexpected else math.inf
@@ -225,6 +217,34 @@ class ScoringProcess:
         from triage.model.scorer import open_scorer
 
         return open_scorer(self._settings.model)
+
+    def _fingerprints(self) -> list[object]:
+        return [_fingerprint(path) for path in self._settings.model.paths]
+
+    def _require_unchanged(self, present: list[object]) -> None:
+        """Raise ModelUnusable if a checkpoint changed while it was read; `_load` reads it again.
+
+        A copy that is under way may have its whole length already, and numbers that fit.
+        """
+        if self._fingerprints() != present:
+            paths = ", ".join(self._settings.model.paths)
+            raise ModelUnusable(f"{paths}: is being written; it is read when that is over")
+        self._loaded = present
+
+    def _look_at_model(self, identity: str) -> None:
+        """Say it, once, when a checkpoint is no longer the one that scores."""
+        if time.monotonic() < self._look_again:
+            return
+        self._look_again = time.monotonic() + MODEL_POLL
+        present = self._fingerprints()
+        if present != self._loaded:
+            self._loaded = present
+            log.warning(
+                "model_replaced",
+                model=identity,
+                paths=list(self._settings.model.paths),
+                action="the former model goes on scoring; restart the daemon to use the file",
+            )
 
     def _explain(self, why: str) -> None:
         try:

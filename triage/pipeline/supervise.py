@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 
 from triage import logs
 from triage.errors import DatabaseUnavailable
-from triage.pipeline.score import BROKEN, ScorerState, holder
+from triage.pipeline.holder import holder
+from triage.pipeline.score import BROKEN, ScorerState
 from triage.settings import Settings
 from triage.store.database import Database
 from triage.store.scoring import Blame, free_views_of_dead
@@ -39,6 +40,7 @@ class Supervisor:
         self._database = database
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: socket.socket | None = None
+        self._holder = ""  # the process, as the queue knows it
         self._heard = ""
         self._state = ScorerState.RESTARTING
         self._last_word = self._started = time.monotonic()
@@ -97,6 +99,7 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
             )
+        self._holder = holder(self._process.pid)
         request = {
             "settings": self._settings.model_dump(mode="json"),
             "log_level": logging.getLevelName(logging.getLogger().level).lower(),
@@ -132,7 +135,7 @@ class Supervisor:
         try:
             freed = free_views_of_dead(
                 self._database,
-                lambda name: name == holder(process.pid),
+                lambda name: name == self._holder,
                 datetime.now(UTC),
                 Blame.ALL if self._hung else _BLAME.get(process.returncode, Blame.ALL),
             )

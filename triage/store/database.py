@@ -15,8 +15,16 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from triage.errors import ConfigurationError, DatabaseUnavailable
 
-LOCK_WAIT = 10  # seconds to wait for SQLite's other writers, of this process and of others each
+LOCK_WAIT = 10  # seconds to wait for other writers; SQLite: of this process and of others each
 CONNECT_WAIT = 5  # seconds to reach PostgreSQL
+IDLE_WAIT = 30  # seconds without a word in a transaction, after which PostgreSQL ends it
+# A server that has lost its power or its network says no farewell; 20 s later we know.
+SILENCE = {
+    "keepalives_idle": 10,  # seconds
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 20_000,  # milliseconds
+}
 THREADS = 80  # connections at most: one an association, and the daemon's own
 
 
@@ -134,10 +142,19 @@ def _sqlite(url: str) -> Engine:
 
 
 def _postgresql(url: str) -> Engine:
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=4,
         max_overflow=THREADS,
         pool_pre_ping=True,  # a server that was restarted is noticed before the work, not in it
-        connect_args={"connect_timeout": CONNECT_WAIT, "application_name": "triage"},
+        connect_args={"connect_timeout": CONNECT_WAIT, "application_name": "triage", **SILENCE},
     )
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        # The locks of a daemon that hangs or whose machine died must not hold up the others.
+        connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_WAIT}s'")
+        connection.execute(f"SET lock_timeout = '{LOCK_WAIT}s'")
+        connection.commit()
+
+    return engine

@@ -2,7 +2,9 @@
 
 The rows are the queue. A scorer holds a view for a while (`held_until`); what
 a dead scorer held is free again when its daemon notices, when a scorer starts
-on the same machine, or when the time is over.
+on the same machine, or, where nobody can know of its end, when the time is over.
+One that is only slow, or cut off from the database, may lose its hold as well:
+then its result is dropped, for whoever holds the view saves one.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +24,9 @@ from triage.store.derive import lock_studies, refresh
 from triage.store.exposures import holds_raw_images, settle
 from triage.store.tables import instance, study, view
 
-HOLD = timedelta(seconds=30)  # renewed by the scorer while it lives
+# Renewed by the scorer while it lives; what a dead machine held waits this long for the others.
+HOLD = timedelta(seconds=10)
+RENEW_EVERY = HOLD / 4  # so that a renewal or two may fail
 RETRY_AFTER = timedelta(milliseconds=300)  # a file that cannot be read now may be readable soon
 MAX_ATTEMPTS = 3  # failures of one view before it is set aside
 MAX_INTERRUPTIONS = 10  # ends of the daemon while it worked on one view, likewise

@@ -11,12 +11,13 @@ import os
 import secrets
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from triage.errors import SpoolFull, SpoolUnavailable
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+PIECE = 2**20  # bytes compared at once
 ABANDONED = 3600  # seconds after which an unfinished file belongs to nobody
 
 
@@ -41,8 +42,9 @@ class Spool:
             _sync_folder(self.directory.parent)
             too_old = time.time() - ABANDONED
             for unfinished in self._incoming.iterdir():
-                if unfinished.stat().st_mtime < too_old:
-                    unfinished.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):  # another daemon has just finished it
+                    if unfinished.stat().st_mtime < too_old:
+                        unfinished.unlink()
 
     def path(self, digest: str) -> Path:
         """Return where the object with this digest lies."""
@@ -77,7 +79,7 @@ class Spool:
             )
         final = self.path(digest)
         with self._translated():
-            if final.is_file() and final.stat().st_size == size:
+            if _holds(final, parts):
                 # Whoever wrote it may have been killed between rename and fsync.
                 _sync_folder(final.parent)
                 return size
@@ -107,6 +109,20 @@ def _write(path: Path, parts: Sequence[bytes]) -> None:
             while rest:
                 rest = rest[file.write(rest) :]
         os.fsync(file.fileno())
+
+
+def _holds(path: Path, parts: Sequence[bytes]) -> bool:
+    """Say whether the file has exactly these bytes; if a disk damaged it, it is written again."""
+    try:
+        with path.open("rb") as file:
+            for part in parts:
+                for start in range(0, len(part), PIECE):
+                    piece = memoryview(part)[start : start + PIECE]
+                    if file.read(len(piece)) != piece:
+                        return False
+            return not file.read(1)
+    except OSError:  # it is not there, or cannot be read
+        return False
 
 
 def _sync_folder(folder: Path) -> None:

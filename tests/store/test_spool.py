@@ -1,0 +1,57 @@
+"""The spool: what is there under its name is whole, whoever else works in the folder."""
+
+import threading
+
+import pytest
+
+from triage.store.spool import Spool
+
+DIGEST = "ab" * 32
+
+
+@pytest.fixture
+def spool(tmp_path):
+    spool = Spool(tmp_path / "spool", 0)
+    spool.prepare()
+    return spool
+
+
+@pytest.mark.parametrize("damage", [b"", b"goox", b"good and more"])
+def test_an_object_that_comes_again_mends_its_file(spool, damage):
+    spool.keep(DIGEST, [b"go", b"od"])
+    spool.path(DIGEST).write_bytes(damage)
+
+    spool.keep(DIGEST, [b"go", b"od"])
+
+    assert spool.path(DIGEST).read_bytes() == b"good"
+
+
+def test_an_object_that_is_there_whole_is_not_written_again(spool):
+    spool.keep(DIGEST, [b"go", b"od"])
+    before = spool.path(DIGEST).stat()
+
+    spool.keep(DIGEST, [b"go", b"od"])
+
+    after = spool.path(DIGEST).stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_a_daemon_that_starts_does_not_mind_another_that_receives(spool):
+    over = threading.Event()
+
+    def receive():
+        number = 0
+        while not over.is_set():
+            number += 1
+            spool.keep(f"{number:064x}", [b"object"])
+
+    receivers = [threading.Thread(target=receive) for _ in range(2)]
+    for receiver in receivers:
+        receiver.start()
+    try:
+        for _ in range(200):
+            Spool(spool.directory, 0).prepare()
+    finally:
+        over.set()
+        for receiver in receivers:
+            receiver.join()

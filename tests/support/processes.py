@@ -1,0 +1,20 @@
+"""The processes under a daemon."""
+
+from contextlib import suppress
+from pathlib import Path
+
+
+def decoders_of(pid: int) -> set[int]:
+    """Return the decoding processes that the process *pid* has started."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    children: set[int] = set()
+    with suppress(OSError):  # a thread, or all of it, may end meanwhile
+        children = {int(child) for task in tasks for child in task.read_text("ascii").split()}
+    return {child for child in children if is_decoder(child)}
+
+
+def is_decoder(pid: int) -> bool:
+    """Say whether the process is one that decodes views."""
+    with suppress(OSError):
+        return b"triage.pipeline.decode\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
