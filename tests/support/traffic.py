@@ -109,9 +109,12 @@ class Traffic:
         self._again: deque[Dataset] = deque(maxlen=300)  # acknowledged; for who sends it once more
         self._ending = threading.Event()
         self._threads = [
-            *(threading.Thread(target=self._send, name=f"sender {n}") for n in range(senders)),
-            threading.Thread(target=self._read, name="reader"),
-            threading.Thread(target=self._disturb, name="noise"),
+            *(
+                threading.Thread(target=self._send, name=f"sender {n}", daemon=True)
+                for n in range(senders)
+            ),
+            threading.Thread(target=self._read, name="reader", daemon=True),
+            threading.Thread(target=self._disturb, name="noise", daemon=True),
         ]
 
     def start(self) -> None:

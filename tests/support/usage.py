@@ -52,7 +52,7 @@ class Watch:
         self._every = every
         self._born: dict[int, float] = {}
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="watch")
+        self._thread = threading.Thread(target=self._watch, name="watch", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
