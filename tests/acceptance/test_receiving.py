@@ -6,7 +6,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from tests.support import dcmtk, orthanc, studies
+from tests.support import dcmtk, orthanc, persons, studies
 from tests.support.daemon import HOST
 from tests.support.relay import slow_relay
 from tests.support.studies import picture, study_uid
@@ -19,7 +19,7 @@ NEVER_FREE = 2**60  # bytes; no disk has them
 
 @pytest.fixture(scope="module")
 def receiver(start_shared_daemon):
-    return start_shared_daemon(roles="receive")
+    return start_shared_daemon(roles="receive", log_level="debug")
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_a_study_that_orthanc_sends_is_on_the_worklist(start_daemon, random_mode
     daemon.wait_for_study(study_uid("ORTHANC"), seconds=120, status="scored")
     (row,) = daemon.worklist()
     assert row["study_instance_uid"] == study_uid("ORTHANC")
-    assert row["patient_name"] == "TEST^ORTHANC"
+    assert row["patient_name"] == persons.name_of("ORTHANC")
     assert (row["views"], row["views_scored"]) == (2, 2)
     (shown,) = daemon.show(study_uid("ORTHANC"))
     assert shown["history"][0]["detail"] == "ORTHANC"

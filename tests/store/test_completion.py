@@ -178,6 +178,12 @@ def test_reading_without_a_claim_takes_the_study_off_the_list(store):
         reading.claim(store.database, store.id(), "ben", at(2))
 
 
+def overdue(store, now, max_wait):
+    """Bring overdue up to date; return the studies that moved."""
+    moves = mark_overdue(store.database, now, max_wait)
+    return [move.study_instance_uid for move in moves]
+
+
 def test_a_study_that_waits_longer_than_the_cap_goes_to_the_top_and_back(store):
     store.file("1.1", seconds=0)
     store.file("1.2", seconds=60)
@@ -186,17 +192,17 @@ def test_a_study_that_waits_longer_than_the_cap_goes_to_the_top_and_back(store):
     store.score(0.95, seconds=62)
     assert store.worklist() == ["1.3", "1.1", "1.2"]
 
-    assert mark_overdue(store.database, at(100), 100) == []
-    assert mark_overdue(store.database, at(100.5), 100) == ["1.1"]
+    assert overdue(store, at(100), 100) == []
+    assert overdue(store, at(100.5), 100) == ["1.1"]
 
     assert store.worklist() == ["1.1", "1.3", "1.2"]
     assert store.row("1.1").overdue
     assert store.row("1.1").priority == "HIGH"
-    assert mark_overdue(store.database, at(100.5), 100) == []
-    assert mark_overdue(store.database, at(101), 200) == ["1.1"]
+    assert overdue(store, at(100.5), 100) == []
+    assert overdue(store, at(101), 200) == ["1.1"]
     assert store.worklist() == ["1.3", "1.1", "1.2"]
-    assert mark_overdue(store.database, at(500), 100) != []
-    assert sorted(mark_overdue(store.database, at(500), 0)) == ["1.1", "1.2", "1.3"]
+    assert overdue(store, at(500), 100) != []
+    assert sorted(overdue(store, at(500), 0)) == ["1.1", "1.2", "1.3"]
     assert not store.row("1.1").overdue
 
 
@@ -204,12 +210,12 @@ def test_a_read_study_is_never_overdue(store):
     store.file()
     reading.mark_read(store.database, store.id(), "anna", None, at(1))
 
-    assert mark_overdue(store.database, at(1e6), 100) == []
+    assert overdue(store, at(1e6), 100) == []
 
 
 def test_the_wait_after_a_reading_counts_from_the_image_that_ended_it(store):
     in_state(store, "read")
     store.file("1.1", "1.1.2", seconds=1000)
 
-    assert mark_overdue(store.database, at(1050), 100) == []
-    assert mark_overdue(store.database, at(1101), 100) == ["1.1"]
+    assert overdue(store, at(1050), 100) == []
+    assert overdue(store, at(1101), 100) == ["1.1"]

@@ -17,6 +17,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from tests.support import persons
 from tests.support.requirements import REPOSITORY
 from tests.support.waiting import wait_until
 
@@ -44,10 +45,18 @@ def free_port() -> int:
 class Daemon:
     """One daemon with its settings; it can be killed and started again on the same data."""
 
-    def __init__(self, folder: Path, *, prefix: Sequence[str] = (), **settings: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        prefix: Sequence[str] = (),
+        log_level: str = "info",
+        **settings: Any,
+    ) -> None:
         """Write its settings; names are section__key, as in the environment.
 
-        *prefix* is the command that starts the daemon instead of us.
+        *prefix* is the command that starts the daemon instead of us. What it logs is
+        looked through for persons at the end, also at *log_level* debug.
         """
         self._prefix = prefix
         self.folder = folder
@@ -57,6 +66,7 @@ class Daemon:
         self.config = folder / "triage.toml"
         self.log = folder / "daemon.log"
         self.log.touch()
+        self._log_level = log_level
         self._process: subprocess.Popen[bytes] | None = None
         self._start = 0  # where in the log the present run begins
         self.environment: dict[str, str] = {}  # besides that of the tests
@@ -102,7 +112,10 @@ class Daemon:
         begun = time.monotonic()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*self._prefix, *self.command("serve", "--role", roles)],
+                [
+                    *self._prefix,
+                    *self.command("--log-level", self._log_level, "serve", "--role", roles),
+                ],
                 cwd=self.folder,
                 env=environment() | self.environment,
                 stdin=subprocess.DEVNULL,
@@ -244,6 +257,9 @@ def daemon_in(folder: Path, *, roles: str = "receive,score", **settings: Any) ->
     finally:
         if daemon._process is not None:
             daemon.kill()
+        # So every test that starts a daemon looks for persons in what was logged.
+        if named := persons.found_in(daemon.log.read_bytes()):
+            pytest.fail(f"a name or birth date in the log, {len(named)} lines: {named[:3]}")
 
 
 def environment() -> dict[str, str]:

@@ -38,6 +38,17 @@ def store_each(port: int, files: Sequence[Path], *options: str) -> dict[Path, st
     return answers
 
 
+def echoscu(port: int, *options: str, called: str = "TRIAGE") -> subprocess.CompletedProcess[str]:
+    """Ask whether the daemon is there; return what echoscu said."""
+    return subprocess.run(
+        ["echoscu", *options, "-aec", called, HOST, str(port)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
 def storescu_in_parallel(port: int, files: Sequence[Path], associations: int) -> None:
     """Send *files* over several associations at once; each must be acknowledged."""
     with ExitStack() as stack:

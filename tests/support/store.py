@@ -72,14 +72,19 @@ class Store:
             scoring.Result(work=item, probability=probability, threshold=0.5, model="m 1")
             for item in work
         ]
-        return scoring.save_results(self.database, scorer, results, at(seconds))
+        return self._store(results, scorer, seconds)
 
     def fail(self, work, scorer="s1", seconds=0, *, final=False):
         results = [
             scoring.Result(work=item, reason="undecodable: it is broken", final=final)
             for item in work
         ]
-        return scoring.save_results(self.database, scorer, results, at(seconds))
+        return self._store(results, scorer, seconds)
+
+    def _store(self, results, scorer, seconds):
+        """Save results; return the studies touched, (Study Instance UID, status)."""
+        self.saved = scoring.save_results(self.database, scorer, results, at(seconds))
+        return [(each.study_instance_uid, each.status) for each in self.saved.studies]
 
     def score(self, probability, seconds=0):
         """Score everything that waits."""
@@ -94,9 +99,10 @@ class Store:
         return progress.complete_studies(self.database, at(seconds), patience)
 
     def free_dead(self, *dead, blame, seconds=0):
-        return scoring.free_views_of_dead(
+        freed = scoring.free_views_of_dead(
             self.database, lambda name: name in dead, at(seconds), blame=blame
         )
+        return freed.views
 
     def id(self, study="1.1"):
         return queries.find_study(self.database, study)

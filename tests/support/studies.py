@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 from pydicom.dataset import Dataset
 
+from tests.support import persons
 from triage.core.study import Side
 from triage.core.studytype import StudyType
 from triage.dicom import radiograph
@@ -62,12 +63,14 @@ def make(
         side=side,
         accession_number=name[:16],
         patient_id=f"P-{name}"[:64],
-        patient_name=f"TEST^{name}"[:64],
+        patient_name=persons.name_of(name),
     )
     sop_instance_uid = radiograph.uid("instance", name, str(number))
-    return radiograph.digital_radiograph(
+    made = radiograph.digital_radiograph(
         pixels, header, sop_instance_uid=sop_instance_uid, number=number
     )
+    made.PatientBirthDate = persons.BIRTH_DATE
+    return made
 
 
 def write(folder: Path, dataset: Dataset, pixels: Any = None) -> Sample:

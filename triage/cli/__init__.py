@@ -85,6 +85,9 @@ def main() -> None:
     except BrokenPipeError:  # the reader of the pipe has what it wanted
         sys.stderr.close()
         sys.exit(0)
+    except Exception:  # ours to mend; what it quotes stays out of a log
+        logs.get(__name__).critical("process_failed", exc_info=True)
+        sys.exit(1)
 
 
 def _config_first(arguments: list[str]) -> list[str]:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from triage import logs
 from triage.cli.output import settings_of
 from triage.errors import UsageError
 
@@ -17,6 +18,7 @@ def serve(
     """Run the daemon: receive, score, keep the worklist in order."""
     from triage.app import Daemon, Role
 
+    logs.catch_uncaught()
     names = [name.strip() for name in role.split(",") if name.strip()]
     unknown = [name for name in names if name not in list(Role)]
     if unknown or not names:

@@ -58,6 +58,35 @@ def place(*, overdue: bool, label: Label | None, probability: float | None) -> P
     return Place(Band.NORMAL, 0.0)
 
 
+class Cause(StrEnum):
+    """What moved a study on the worklist."""
+
+    SCORED = "scored"
+    NOT_SCORED = "not_scored"  # a view that had counted could not be scored again
+    RECEIVED = "received"
+    REOPENED = "reopened"
+    INSTANCE_REPLACED = "instance_replaced"
+    IMAGE_AFTER_READING = "image_after_reading"
+    OVERDUE = "overdue"
+    NO_LONGER_OVERDUE = "no_longer_overdue"
+    SCORER_CRASHED = "scorer_crashed"
+    RESCORE = "rescore"
+    DERIVED_AGAIN = "derived_again"  # whatever else changed what its row is made of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """A study's change of place on the worklist."""
+
+    study_instance_uid: str
+    accession_number: str | None
+    before: Place | None  # None: it was off the list, read
+    after: Place
+    label: Label | None
+    probability: float | None  # of the deciding group, as of now
+    cause: Cause
+
+
 @dataclass(frozen=True, kw_only=True)
 class WorklistRow:
     """One row of the view `worklist`; the fields are its columns, in its order."""

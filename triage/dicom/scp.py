@@ -7,7 +7,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -68,6 +68,8 @@ Keep = Callable[[Arrival], None]
 class _Traffic:
     """What an association has done; touched by its own thread, read by `Receiver.stop`."""
 
+    opened: float = field(default_factory=time.monotonic)
+    accepted: bool = False  # it was refused, or nothing was asked for, otherwise
     stored: int = 0
     failed: int = 0
     storing: bool = False
@@ -162,6 +164,7 @@ class Receiver:
         return [
             *Access(self._settings, self._check_title).handlers(),
             (evt.EVT_CONN_OPEN, self._on_open),
+            (evt.EVT_ACCEPTED, self._on_accepted),
             (evt.EVT_CONN_CLOSE, self._on_close),
             (evt.EVT_PDU_SENT, self._on_sent),
             (evt.EVT_C_ECHO, lambda _event: SUCCESS),
@@ -172,7 +175,7 @@ class Receiver:
         """Return the associations that live; a thread that died said no farewell."""
         for association in list(self._traffic):
             if association.ident is not None and not association.is_alive():
-                self._traffic.pop(association, None)
+                self._forget(association)
         return list(self._traffic.items())
 
     def _drop_overdue(self) -> None:
@@ -189,17 +192,29 @@ class Receiver:
     def _on_open(self, event: Event) -> None:
         self._traffic[event.assoc] = _Traffic()
 
+    def _on_accepted(self, event: Event) -> None:
+        if traffic := self._traffic.get(event.assoc):
+            traffic.accepted = bool(event.assoc.accepted_contexts)
+
     def _on_close(self, event: Event) -> None:
         if event.assoc.requestor.primitive is None:
             # Its thread would hold the slot for pynetdicom's 30 s, waiting for a request.
             event.assoc.dul.to_user_queue.put(None)
-        traffic = self._traffic.pop(event.assoc, None)
-        if traffic is not None and (traffic.stored or traffic.failed):
+        self._forget(event.assoc)
+
+    def _forget(self, association: Association) -> None:
+        """Take a closed association off the books, with a word on what it has done."""
+        traffic = self._traffic.pop(association, None)
+        if traffic is None or not traffic.accepted:
+            return
+        peer = peer_of(association)
+        if peer["calling_ae_title"] != self._check_title:  # every few seconds, and nobody's traffic
             log.info(
                 "association_ended",
                 stored=traffic.stored,
                 failed=traffic.failed,
-                **peer_of(event.assoc),
+                seconds=round(time.monotonic() - traffic.opened, 3),
+                **peer,
             )
 
     def _on_sent(self, event: Event) -> None:

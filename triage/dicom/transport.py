@@ -72,6 +72,10 @@ class Server(ThreadedAssociationServer):  # type: ignore[misc]  # pynetdicom shi
         except Exception:  # the port goes on serving
             log.exception("loop_failed", loop="dicom")
 
+    def handle_error(self, _request: Any, _address: Any) -> None:
+        """Log what kept a connection from becoming an association, as everything else is logged."""
+        log.exception("connection_failed")
+
     def shutdown(self) -> None:
         """Stop listening; pynetdicom's own wants to have started the server itself."""
         socketserver.BaseServer.shutdown(self)

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from triage import logs
 from triage.core.study import Patience
+from triage.pipeline.moves import tell_moves
 from triage.settings import Settings
 from triage.store.database import Database
 from triage.store.progress import complete_studies, mark_overdue
@@ -20,5 +21,4 @@ def complete_due(database: Database, settings: Settings) -> None:
 
 def mark_waiting(database: Database, settings: Settings) -> None:
     """Bring the studies that wait too long to the top. Raises DatabaseUnavailable."""
-    for uid in mark_overdue(database, datetime.now(UTC), settings.worklist.max_wait):
-        log.info("study_overdue_changed", study_instance_uid=uid)
+    tell_moves(mark_overdue(database, datetime.now(UTC), settings.worklist.max_wait))

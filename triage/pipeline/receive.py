@@ -11,6 +11,7 @@ from triage.dicom.header import Header, read_header
 from triage.dicom.scp import Arrival
 from triage.errors import WrongSopClass
 from triage.pipeline.judge import judge
+from triage.pipeline.moves import tell_moves
 from triage.store.database import Database
 from triage.store.intake import Outcome, file_instance
 from triage.store.spool import Spool
@@ -68,6 +69,7 @@ class Intake:
             # The code alone: the sentence may quote a description.
             not_scored=(instance.reason or "").partition(":")[0] or None,
         )
+        tell_moves(filed.moves)
 
 
 def _check_identity(header: Header, arrival: Arrival) -> None:

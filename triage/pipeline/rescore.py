@@ -9,6 +9,7 @@ from triage.core.study import Instance
 from triage.dicom.header import read_file_header
 from triage.errors import BadInstance
 from triage.pipeline.judge import judge
+from triage.pipeline.moves import tell_moves
 from triage.store.database import Database
 from triage.store.rescoring import files_of, rescore_study
 from triage.store.spool import Spool
@@ -39,4 +40,5 @@ class Rescorer:
                 log.warning("file_not_judged", digest=stored.digest, reason=type(error).__name__)
                 continue
             today[stored.instance_id] = judge(header, self.rules)
-        rescore_study(self.database, study_id, today, now, by)
+        move = rescore_study(self.database, study_id, today, now, by)
+        tell_moves([move] if move else [])

@@ -27,6 +27,7 @@ from triage.model.cores import usable_cores
 from triage.pipeline.channel import Channel, Orphaned
 from triage.pipeline.decoders import Decoders
 from triage.pipeline.holder import holder, is_dead
+from triage.pipeline.moves import tell_moves
 from triage.pipeline.views import Source, Views
 from triage.settings import Settings
 from triage.store.database import Database
@@ -34,6 +35,7 @@ from triage.store.scoring import (
     RENEW_EVERY,
     Blame,
     Result,
+    Saved,
     Work,
     explain_pending,
     free_views_of_dead,
@@ -125,17 +127,12 @@ class ScoringProcess:
         results = _through(views, self._channel.fileno())
         if not results:
             return True
-        self._save(results)
+        saved = self._save(results)
         self._busy = bool(views)
         log.info(
             "views_scored",
-            scored=sum(result.probability is not None for result in results),
-            failed=[
-                {"sop_instance_uid": r.work.sop_instance_uid, "reason": r.reason}
-                for r in results
-                if r.probability is None
-            ],
-            studies=sorted({result.work.study_instance_uid for result in results}),
+            scored=sum(result.probability is not None for result in saved.results),
+            failed=sum(result.probability is None for result in saved.results),
             seconds=round(time.perf_counter() - started, 4),
         )
         return True
@@ -164,20 +161,18 @@ class ScoringProcess:
                 with contextlib.suppress(DatabaseUnavailable):
                     renew_holds(self._database, self._name, datetime.now(UTC))
 
-    def _save(self, results: list[Result]) -> None:
+    def _save(self, results: list[Result]) -> Saved:
         """Store the results; a database that is away costs a wait, not the work."""
         while True:
             try:
-                for uid, status in save_results(
-                    self._database, self._name, results, datetime.now(UTC)
-                ):
-                    log.info("study_assessed", study_instance_uid=uid, status=status)
+                saved = save_results(self._database, self._name, results, datetime.now(UTC))
             except DatabaseUnavailable as error:
                 log.warning("database_unavailable", reason=str(error))
                 self._channel.tell(ScorerState.READY)
                 self._channel.wait(POLL)
             else:
-                return
+                _tell(saved)
+                return saved
 
     def _load(self) -> "Scorer":
         """Load the model, waiting for one to appear as long as there is none.
@@ -255,9 +250,30 @@ class ScoringProcess:
 
     def _free_what_dead_ones_held(self) -> None:
         try:
-            free_views_of_dead(self._database, is_dead, datetime.now(UTC), Blame.NONE)
+            freed = free_views_of_dead(self._database, is_dead, datetime.now(UTC), Blame.NONE)
+            tell_moves(freed.moves)
         except DatabaseUnavailable as error:  # their time runs out by itself
             log.warning("database_unavailable", reason=str(error))
+
+
+def _tell(saved: Saved) -> None:
+    """Log each view and each study that was saved."""
+    for result in saved.results:
+        of_view = {
+            "study_instance_uid": result.work.study_instance_uid,
+            "sop_instance_uid": result.work.sop_instance_uid,
+            "frame": result.work.frame,
+        }
+        if result.probability is not None:
+            score = {"probability": result.probability, "model": result.model}
+            log.info("view_scored", **of_view, **score)
+        else:
+            # The code alone: the sentence may quote what a library stumbled on in the file.
+            code = (result.reason or "").partition(":")[0]
+            log.info("view_not_scored", **of_view, reason=code, final=result.final)
+    for study in saved.studies:
+        log.info("study_assessed", study_instance_uid=study.study_instance_uid, status=study.status)
+    tell_moves(study.move for study in saved.studies if study.move)
 
 
 def _through(views: Views[Work], wake: int | None = None) -> list[Result]:
@@ -281,6 +297,7 @@ def main() -> None:
     first, _, _ = connection.makefile("rb").readline().partition(b"\n")
     request = json.loads(first)
     logs.configure(level=request["log_level"])
+    logs.catch_uncaught()
     settings = Settings.model_validate(request["settings"])
     try:
         ScoringProcess(settings, Channel(connection)).run()

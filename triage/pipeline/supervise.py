@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from triage import logs
 from triage.errors import DatabaseUnavailable
 from triage.pipeline.holder import holder
+from triage.pipeline.moves import tell_moves
 from triage.pipeline.score import BROKEN, ScorerState
 from triage.settings import Settings
 from triage.store.database import Database
@@ -146,7 +147,10 @@ class Supervisor:
             self._crashes = 0
         pause = BACKOFF[min(self._crashes, len(BACKOFF) - 1)]
         self._crashes += 1
-        log.error("scorer_ended", pid=process.pid, status=process.returncode, views_freed=freed)
+        log.error(
+            "scorer_ended", pid=process.pid, status=process.returncode, views_freed=freed.views
+        )
+        tell_moves(freed.moves)
         if self._connection is not None:
             self._connection.close()
         self._process = self._connection = None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 
 from triage.errors import ConfigurationError, DatabaseUnavailable
 
@@ -106,8 +106,7 @@ class Database:
         try:
             yield
         except DBAPIError as error:
-            first_line = str(error.orig).strip().partition("\n")[0]
-            raise DatabaseUnavailable(f"{self.name}: {first_line}") from error
+            raise DatabaseUnavailable(f"{self.name}: {_discreet(error)}") from error
         except SQLAlchemyError as error:
             raise DatabaseUnavailable(f"{self.name}: {error}") from error
 
@@ -115,10 +114,25 @@ class Database:
         self._engine.dispose()
 
 
+def _discreet(error: DBAPIError) -> str:
+    """Return what the database says, without what it quotes of a row.
+
+    PostgreSQL quotes in the lines after the first, and in the first one where a
+    value does not fit its type.
+    """
+    if isinstance(error, DataError):
+        return f"a value does not fit ({type(error.orig).__name__})"
+    return str(error.orig).strip().partition("\n")[0]
+
+
 def _sqlite(url: str) -> Engine:
     database = make_url(url).database or ""
     engine = create_engine(
-        url, connect_args={"timeout": LOCK_WAIT}, pool_size=8, max_overflow=THREADS
+        url,
+        connect_args={"timeout": LOCK_WAIT},
+        pool_size=8,
+        max_overflow=THREADS,
+        hide_parameters=True,
     )
 
     @event.listens_for(engine, "connect")
@@ -147,6 +161,7 @@ def _postgresql(url: str) -> Engine:
         pool_size=4,
         max_overflow=THREADS,
         pool_pre_ping=True,  # a server that was restarted is noticed before the work, not in it
+        hide_parameters=True,  # they hold patients' names, and errors are logged
         connect_args={"connect_timeout": CONNECT_WAIT, "application_name": "triage", **SILENCE},
     )
 

@@ -1,26 +1,39 @@
 """Keeps a study's row equal to what its views say."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, and_, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, insert, or_, select, update
 
 from triage.core.assessment import Assessment, assess
 from triage.core.reasons import Code, reason
 from triage.core.study import (
     InstanceState,
     Intent,
+    ReadingState,
+    Score,
     Side,
     StudyStatus,
     View,
     ViewState,
 )
 from triage.core.studytype import StudyType
-from triage.core.worklist import place
+from triage.core.worklist import Band, Cause, Move, Place, place
 from triage.store.tables import history, instance, study, view
 
 # A study always has instances; if none of them counts, they came again elsewhere.
 MOVED = reason(Code.INSTANCE_REPLACED, "its images were sent again as part of another study")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Derived:
+    """What deriving a study's row again came to; to be logged once it is committed."""
+
+    study_instance_uid: str
+    status: StudyStatus
+    move: Move | None  # None: it stands where it stood
 
 
 # A raw image that was scored before its presentation came.
@@ -96,9 +109,16 @@ def views_of(connection: Connection, study_id: int) -> list[View]:
 
 
 def refresh(
-    connection: Connection, study_id: int, now: datetime, *, close: bool = False
-) -> Assessment:
+    connection: Connection,
+    study_id: int,
+    now: datetime,
+    cause: Cause = Cause.DERIVED_AGAIN,
+    *,
+    close: bool = False,
+) -> Derived:
     """Derive the study's row again; *close* says that it is complete as of now.
+
+    *cause* is what moved the study, should it stand elsewhere now.
 
     Call it after every change of its instances, views or wait, in the same
     transaction, with the study locked.
@@ -136,7 +156,30 @@ def refresh(
     )
     if assessment.status != row.status:
         _record_outcome(connection, study_id, now, assessment)
-    return assessment
+    return Derived(
+        study_instance_uid=row.study_instance_uid,
+        status=assessment.status,
+        move=_move(row, where, score, cause),
+    )
+
+
+def _move(
+    row: Row[*tuple[Any, ...]], where: Place, score: Score | None, cause: Cause
+) -> Move | None:
+    """Return how the study moves whose row was *row*, if it does."""
+    # One that was read comes from off the list, wherever its row still says it stood.
+    before = None if cause is Cause.IMAGE_AFTER_READING else Place(Band(row.band), row.weight)
+    if before == where or row.reading_state == ReadingState.READ:
+        return None
+    return Move(
+        study_instance_uid=row.study_instance_uid,
+        accession_number=row.accession_number,
+        before=before,
+        after=where,
+        label=score.label if score else None,
+        probability=score.probability if score else None,
+        cause=cause,
+    )
 
 
 def _first_type(views: list[View]) -> StudyType | None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from triage.core.study import Instance, InstanceState, ReadingState, StudyStatus
-from triage.core.worklist import Band
+from triage.core.worklist import Band, Cause, Move
 from triage.store.database import Database
 from triage.store.derive import lock_studies, record, refresh
 from triage.store.exposures import concerns_others, settle
@@ -31,6 +31,15 @@ class Filed:
 
     outcome: Outcome
     reopened: bool  # a complete study grows again
+    moves: tuple[Move, ...] = ()  # of its study, and of the one that its instance was in
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Grown:
+    """What an arrival did to its study."""
+
+    reopened: bool  # it was complete
+    unread_again: bool  # it had been read
 
 
 def file_instance(database: Database, received: Instance, now: datetime) -> Filed:
@@ -54,17 +63,30 @@ def file_instance(database: Database, received: Instance, now: datetime) -> File
         if former is not None or concerns_others(connection, study_id, received):
             settle(connection, study_id)
         same_pixels = former is not None and former.pixel_digest == received.pixel_digest
-        reopened = _grow(
+        grown = _grow(
             connection, study_id, received, now, unread=received.radiograph and not same_pixels
         )
+        derived = []
         if former is not None:
             record(connection, study_id, now, "instance_replaced", received.sop_instance_uid)
             if former.study_id != study_id:
                 record(connection, former.study_id, now, "instance_replaced", "in another study")
                 settle(connection, former.study_id)
-                refresh(connection, former.study_id, now)
-        refresh(connection, study_id, now)
-        return Filed(Outcome.NEW if former is None else Outcome.REPLACED, reopened=reopened)
+                derived.append(refresh(connection, former.study_id, now, Cause.INSTANCE_REPLACED))
+        derived.append(refresh(connection, study_id, now, _cause(grown, former is not None)))
+        return Filed(
+            Outcome.NEW if former is None else Outcome.REPLACED,
+            reopened=grown.reopened,
+            moves=tuple(each.move for each in derived if each.move),
+        )
+
+
+def _cause(grown: _Grown, replaced: bool) -> Cause:
+    if grown.unread_again:
+        return Cause.IMAGE_AFTER_READING
+    if replaced:
+        return Cause.INSTANCE_REPLACED
+    return Cause.REOPENED if grown.reopened else Cause.RECEIVED
 
 
 def _open_study(connection: Connection, received: Instance, now: datetime) -> int:
@@ -123,8 +145,8 @@ def _current(connection: Connection, sop_instance_uid: str) -> Row[*tuple[Any, .
 
 def _grow(
     connection: Connection, study_id: int, received: Instance, now: datetime, *, unread: bool
-) -> bool:
-    """Note the arrival in the study's row; return whether it reopened a complete study.
+) -> _Grown:
+    """Note the arrival in the study's row; say what it did to the study.
 
     Only a radiograph reopens it, whether it can be scored or not: a report that
     follows the reading must not bring the study back. *unread* says that a study
@@ -143,7 +165,8 @@ def _grow(
     if reopened:
         values |= {"opened_at": now, "completed_at": None}
         record(connection, study_id, now, "reopened", received.sop_instance_uid)
-    if unread and row.reading_state == ReadingState.READ:
+    unread_again = unread and row.reading_state == ReadingState.READ
+    if unread_again:
         values |= {
             "reading_state": ReadingState.UNREAD,
             "image_after_reading": True,
@@ -156,4 +179,4 @@ def _grow(
         values |= {"finding": None, "read_by": None, "read_at": None}
     if values:  # a report without texts, after the study is complete, changes nothing
         connection.execute(update(study).where(study.c.id == study_id).values(**values))
-    return reopened
+    return _Grown(reopened=reopened, unread_again=unread_again)

@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, Connection, or_, select, update
 
 from triage.core.completion import CLOCK_SLACK, is_complete
 from triage.core.study import Growth, Patience, ReadingState, StudyStatus
+from triage.core.worklist import Cause, Move
 from triage.store.database import Database
 from triage.store.derive import lock_studies, record, refresh
 from triage.store.tables import study
@@ -51,8 +52,8 @@ def complete_studies(
     return done
 
 
-def mark_overdue(database: Database, now: datetime, max_wait: float) -> list[str]:
-    """Bring `overdue` up to date, in both directions; return the UIDs that changed.
+def mark_overdue(database: Database, now: datetime, max_wait: float) -> list[Move]:
+    """Bring `overdue` up to date, in both directions; return the studies that moved.
 
     The way back is needed when `worklist.max_wait` was raised or turned off.
     """
@@ -69,24 +70,25 @@ def mark_overdue(database: Database, now: datetime, max_wait: float) -> list[str
 
 def _set(
     database: Database, which: ColumnElement[bool], now: datetime, *, overdue: bool
-) -> list[str]:
-    changed: list[str] = []
+) -> list[Move]:
+    moves: list[Move] = []
     while ids := _ids(database, which):
         with database.writing() as connection:
             lock_studies(connection, ids)
-            rows = connection.execute(
-                select(study.c.id, study.c.study_instance_uid).where(study.c.id.in_(ids), which)
-            ).all()
-            _mark(connection, [row.id for row in rows], now, overdue=overdue)
-        changed += [row.study_instance_uid for row in rows]
-    return changed
+            rows = connection.execute(select(study.c.id).where(study.c.id.in_(ids), which))
+            moved = _mark(connection, list(rows.scalars()), now, overdue=overdue)
+        moves += moved
+    return moves
 
 
-def _mark(connection: Connection, ids: list[int], now: datetime, *, overdue: bool) -> None:
+def _mark(connection: Connection, ids: list[int], now: datetime, *, overdue: bool) -> list[Move]:
     connection.execute(update(study).where(study.c.id.in_(ids)).values(overdue=overdue))
+    cause = Cause.OVERDUE if overdue else Cause.NO_LONGER_OVERDUE
+    moves = []
     for study_id in ids:
-        record(connection, study_id, now, "overdue" if overdue else "no_longer_overdue")
-        refresh(connection, study_id, now)
+        record(connection, study_id, now, cause.value)
+        moves.append(refresh(connection, study_id, now, cause).move)
+    return [move for move in moves if move]
 
 
 def _ids(database: Database, which: ColumnElement[bool]) -> list[int]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select, update
 
 from triage.core.study import Instance, InstanceState, ViewState
+from triage.core.worklist import Cause, Move
 from triage.store.database import Database
 from triage.store.derive import lock_studies, record, refresh
 from triage.store.exposures import settle
@@ -35,8 +36,10 @@ def files_of(database: Database, study_id: int) -> list[StoredFile]:
 
 def rescore_study(
     database: Database, study_id: int, today: Mapping[int, Instance], now: datetime, by: str
-) -> None:
+) -> Move | None:
     """Queue the study's views again; their former scores stay until the new ones come.
+
+    Returns its move, should another judgement of what is in it move it at once.
 
     *today* says, by row id, what the headers mean by the rules and settings of
     today; an instance that is not in it (its file is gone) stays as it was judged.
@@ -48,7 +51,7 @@ def rescore_study(
         _queue(connection, study_id)
         settle(connection, study_id)
         record(connection, study_id, now, "rescore", actor=by)
-        refresh(connection, study_id, now)
+        return refresh(connection, study_id, now, Cause.RESCORE).move
 
 
 def _judge(connection: Connection, study_id: int, instance_id: int, judged: Instance) -> None:

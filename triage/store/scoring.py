@@ -16,11 +16,12 @@ from sqlalchemy import Connection, or_, select, update
 
 from triage.core.activation import CoarseMap
 from triage.core.reasons import Code, reason
-from triage.core.study import InstanceState, StudyStatus, ViewState
+from triage.core.study import InstanceState, ViewState
 from triage.core.studytype import StudyType
+from triage.core.worklist import Cause, Move
 from triage.store.activations import keep_map
 from triage.store.database import Database
-from triage.store.derive import lock_studies, refresh
+from triage.store.derive import Derived, lock_studies, refresh
 from triage.store.exposures import holds_raw_images, settle
 from triage.store.tables import instance, study, view
 
@@ -69,6 +70,22 @@ class Result:
     model: str | None = None
     reason: str | None = None
     final: bool = False  # trying again would change nothing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saved:
+    """What of the results was stored, and what became of the studies."""
+
+    results: tuple[Result, ...]
+    studies: tuple[Derived, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Freed:
+    """What became of the views that dead scorers held."""
+
+    views: int
+    moves: tuple[Move, ...]  # of studies whose views were set aside
 
 
 def hold_views(database: Database, scorer: str, limit: int, now: datetime) -> list[Work]:
@@ -137,26 +154,34 @@ def renew_holds(database: Database, scorer: str, now: datetime) -> None:
 
 def save_results(
     database: Database, scorer: str, results: Sequence[Result], now: datetime
-) -> list[tuple[str, StudyStatus]]:
+) -> Saved:
     """Store results and derive their studies again, in one transaction.
 
     A result whose view this scorer no longer holds is dropped: somebody else
-    took it over. Returns (Study Instance UID, status) of the studies touched.
+    took it over.
     """
-    touched: dict[int, str] = {}
+    stored: dict[int, list[Result]] = {}  # by study
     with database.writing() as connection:
         lock_studies(connection, (result.work.study_id for result in results))
         for result in results:
             if _store(connection, scorer, result, now):
-                touched[result.work.study_id] = result.work.study_instance_uid
-        for study_id in touched:
+                stored.setdefault(result.work.study_id, []).append(result)
+        for study_id in stored:
             # A presentation that cannot be read gives its place back to the raw image.
             if holds_raw_images(connection, study_id):
                 settle(connection, study_id)
-        return [
-            (uid, refresh(connection, study_id, now).status)
-            for study_id, uid in sorted(touched.items())
-        ]
+        return Saved(
+            results=tuple(result for of_study in stored.values() for result in of_study),
+            studies=tuple(
+                refresh(connection, study_id, now, _cause(of_study))
+                for study_id, of_study in sorted(stored.items())
+            ),
+        )
+
+
+def _cause(results: Sequence[Result]) -> Cause:
+    scored = any(result.probability is not None for result in results)
+    return Cause.SCORED if scored else Cause.NOT_SCORED
 
 
 def _store(connection: Connection, scorer: str, result: Result, now: datetime) -> bool:
@@ -191,8 +216,8 @@ def _store(connection: Connection, scorer: str, result: Result, now: datetime) -
 
 def free_views_of_dead(
     database: Database, is_dead: Callable[[str], bool], now: datetime, blame: Blame
-) -> int:
-    """Free what dead scorers held; return how many views that were."""
+) -> Freed:
+    """Free what dead scorers held."""
     with database.writing() as connection:
         rows = connection.execute(
             select(
@@ -221,9 +246,11 @@ def free_views_of_dead(
                 .where(view.c.id == row.id, view.c.held_by == row.held_by)
                 .values(**values)
             )
-        for study_id in sorted({row.study_id for row in dead}):
-            refresh(connection, study_id, now)
-    return len(dead)
+        derived = [
+            refresh(connection, study_id, now, Cause.SCORER_CRASHED)
+            for study_id in sorted({row.study_id for row in dead})
+        ]
+    return Freed(views=len(dead), moves=tuple(each.move for each in derived if each.move))
 
 
 def explain_pending(database: Database, why: str, now: datetime) -> int:
