@@ -18,8 +18,8 @@ from tests.support.daemon import HOST
 from tests.support.studies import picture
 from tests.support.waiting import wait_until
 from triage.dicom import scu
+from triage.dicom.connection import Limits
 from triage.dicom.scp import Receiver
-from triage.dicom.transport import Limits
 from triage.settings import DicomSettings
 
 COMPUTED_RADIOGRAPHY = b"1.2.840.10008.5.1.4.1.1.1"
