@@ -148,6 +148,8 @@ class Connection(AssociationSocket):  # type: ignore[misc]  # pynetdicom ships n
                 self.socket.settimeout(0)
                 self.socket.unwrap()
         super()._shutdown_socket()
+        if self.socket is not None:  # pynetdicom leaves one open that the peer closed first
+            self.socket.close()
 
     def _note(self, received: bytearray) -> None:
         if received:

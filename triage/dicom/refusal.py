@@ -22,7 +22,7 @@ TLS_ALERT = bytes([0x15, 3, 3, 0, 2, 2, 80])
 
 TLS_HANDSHAKE = 0x16  # the first byte of whoever speaks TLS
 CALLING_AE_TITLE = slice(26, 42)  # of an A-ASSOCIATE-RQ PDU, PS3.8 9.3.2
-AT_MOST = 400  # connections that are turned away at the same time; more are closed at once
+AT_MOST = 200  # connections on their way out; for one more, one that was told is cut short
 PATIENCE = 5.0  # seconds for a peer to hear the answer
 PIECE = 65536  # bytes read at once
 
@@ -44,7 +44,6 @@ class Refuser:
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
         self._arrived: queue.SimpleQueue[_Leaving | None] = queue.SimpleQueue()
-        self._room = threading.Semaphore(AT_MOST)
         self._closed = False
         self._lock = threading.Lock()  # after the end, nobody is handed over
         self._wake, self._woken = socket.socketpair()
@@ -61,11 +60,6 @@ class Refuser:
         *say* is told the calling AE title, where the peer got as far as naming one,
         to write the refusal into the log. An empty *answer* closes it in peace.
         """
-        if not self._room.acquire(blocking=False):
-            connection.close()
-            if say is not None:
-                say("")
-            return
         connection.setblocking(False)
         leaving = _Leaving(
             connection=connection,
@@ -74,8 +68,9 @@ class Refuser:
             until=time.monotonic() + PATIENCE,
         )
         with self._lock:
-            if self._closed:
+            if self._closed or self._arrived.qsize() >= AT_MOST:
                 connection.close()
+                leaving.say("")
                 return
             self._arrived.put(leaving)
             self._wake.send(b".")
@@ -115,6 +110,8 @@ class Refuser:
             leaving = self._arrived.get()
             if leaving is None:
                 return False
+            if len(leaving_now := self._those_leaving()) >= AT_MOST:
+                self._hang_up(next((one for one in leaving_now if not one.answer), leaving_now[0]))
             self._selector.register(leaving.connection, selectors.EVENT_READ, leaving)
         return True
 
@@ -146,7 +143,6 @@ class Refuser:
             leaving.say("")
         self._selector.unregister(leaving.connection)
         leaving.connection.close()
-        self._room.release()
 
 
 def _calling_ae_title(head: bytearray) -> str:

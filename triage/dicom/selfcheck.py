@@ -73,12 +73,22 @@ class _Caller(AE):  # type: ignore[misc]  # pynetdicom ships no types
         super().__init__(ae_title)
         self._bound = bound
 
-    def _create_socket(
+    def _create_socket(  # pynetdicom's own, but for the class
         self,
         assoc: Association,
         address: AddressInformation,
         tls_args: tuple[ssl.SSLContext, str] | None,
     ) -> AssociationSocket:
-        created = super()._create_socket(assoc, address, tls_args)
+        created = _Socket(assoc, address=address)
+        created.tls_args = tls_args
         self._bound(int(created.socket.getsockname()[1]))
         return created
+
+
+class _Socket(AssociationSocket):  # type: ignore[misc]  # pynetdicom ships no types
+    """pynetdicom leaves one open that the peer closed first."""
+
+    def _shutdown_socket(self) -> None:
+        super()._shutdown_socket()
+        if self.socket is not None:
+            self.socket.close()
