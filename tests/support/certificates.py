@@ -61,6 +61,7 @@ class Authority:
         days: float = 365,
         rsa_bits: int | None = None,
         password: bytes | None = None,
+        for_servers_alone: bool = False,
     ) -> Pair:
         """Issue a certificate that expires in *days*; ECDSA unless *rsa_bits* are given."""
         key = (
@@ -75,7 +76,10 @@ class Authority:
             )
             .add_extension(
                 x509.ExtendedKeyUsage(
-                    [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+                    [
+                        ExtendedKeyUsageOID.SERVER_AUTH,
+                        *([] if for_servers_alone else [ExtendedKeyUsageOID.CLIENT_AUTH]),
+                    ]
                 ),
                 critical=False,
             )

@@ -12,12 +12,13 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 from pydicom.uid import UID
-from pynetdicom import AE, _config, build_context, evt
+from pynetdicom import _config, build_context, evt
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.sop_class import Verification
 
 from triage.dicom import tls
+from triage.dicom.caller import Caller
 from triage.errors import NobodyListens, SendFailed
 
 SUCCESS, SOP_CLASS_NOT_SUPPORTED = 0x0000, 0x0122  # PS3.7 annex C
@@ -192,7 +193,7 @@ def _association(
     peer: Peer, contexts: Sequence[Any], context: ssl.SSLContext | None = None
 ) -> Iterator[Association]:
     """Open an association and release it; raises SendFailed saying who refused, and why."""
-    entity = AE(ae_title=peer.calling_ae_title)
+    entity = Caller(peer.calling_ae_title)
     entity.connection_timeout = entity.acse_timeout = CONNECT_WAIT
     entity.dimse_timeout = entity.network_timeout = ANSWER_WAIT
     connected: list[Any] = []
@@ -224,7 +225,7 @@ def _association(
         entity.shutdown()
 
 
-def _kill_threads(entity: AE) -> None:
+def _kill_threads(entity: Caller) -> None:
     for thread in threading.enumerate():
         if isinstance(thread, DULServiceProvider) and thread.assoc.ae is entity:
             thread.kill_dul()

@@ -6,13 +6,11 @@ and the limits, needs no certificate, and nobody can take its place by a name.
 
 import socket
 import ssl
-from collections.abc import Callable
 from typing import Any
 
-from pynetdicom import AE
-from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification
-from pynetdicom.transport import AddressInformation, AssociationSocket
+
+from triage.dicom.caller import Caller
 
 AE_TITLE = "TRIAGE-CHECK"
 
@@ -44,7 +42,7 @@ class SelfCheck:
             ports.append(number)
             self._ports.add(number)
 
-        entity = _Caller(AE_TITLE, bound)
+        entity = Caller(AE_TITLE, bound)
         entity.connection_timeout = entity.acse_timeout = entity.network_timeout = timeout
         entity.dimse_timeout = timeout
         entity.add_requested_context(Verification)
@@ -64,31 +62,3 @@ class SelfCheck:
             return True
         finally:
             self._ports.difference_update(ports)
-
-
-class _Caller(AE):  # type: ignore[misc]  # pynetdicom ships no types
-    """Tells the port that it calls from, before it calls."""
-
-    def __init__(self, ae_title: str, bound: Callable[[int], None]) -> None:
-        super().__init__(ae_title)
-        self._bound = bound
-
-    def _create_socket(  # pynetdicom's own, but for the class
-        self,
-        assoc: Association,
-        address: AddressInformation,
-        tls_args: tuple[ssl.SSLContext, str] | None,
-    ) -> AssociationSocket:
-        created = _Socket(assoc, address=address)
-        created.tls_args = tls_args
-        self._bound(int(created.socket.getsockname()[1]))
-        return created
-
-
-class _Socket(AssociationSocket):  # type: ignore[misc]  # pynetdicom ships no types
-    """pynetdicom leaves one open that the peer closed first."""
-
-    def _shutdown_socket(self) -> None:
-        super()._shutdown_socket()
-        if self.socket is not None:
-            self.socket.close()

@@ -151,13 +151,14 @@ def knock(host: str, port: int, context: ssl.SSLContext) -> None:
     """Shake hands and no more, to learn why an association over TLS did not come about.
 
     Raises CertificateWanted when the port wants a certificate that it trusts, and
-    SendFailed when it speaks no TLS, or none of ours.
+    SendFailed when it speaks no TLS, or none of ours. Where nobody listens it says nothing.
     """
     try:
-        with (
-            socket.create_connection((host, port), timeout=KNOCK_WAIT) as plain,
-            context.wrap_socket(plain) as secured,
-        ):
+        plain = socket.create_connection((host, port), timeout=KNOCK_WAIT)
+    except OSError:
+        return
+    try:
+        with plain, context.wrap_socket(plain) as secured:
             secured.settimeout(REFUSAL_WAIT)
             with suppress(TimeoutError):
                 secured.recv(1)

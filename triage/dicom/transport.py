@@ -170,6 +170,9 @@ class Server(ThreadedAssociationServer):  # type: ignore[misc]  # pynetdicom shi
                 address=address,
             )
 
+        if self._closing.is_set():
+            error.connection.close()
+            return
         if not error.answer:
             say("")  # it was told by an alert
         self._refuser.take(error.connection, error.answer, say if error.answer else None)
