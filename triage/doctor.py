@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from triage.dicom import codec_samples, codecs, scu
-from triage.errors import NobodyListens, SendFailed, TriageError
+from triage.dicom import certificate, codec_samples, codecs, scu, tls
+from triage.errors import CertificateWanted, NobodyListens, SendFailed, TriageError
 from triage.settings import ModelSettings, Settings
 from triage.store import queries, schema
 from triage.store.database import Database
@@ -47,6 +47,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         "spool": _spool,
         "codecs": _codecs,
         "model": _model,
+        "certificate": _certificate,
         "receiver": _receiver,
         "queue": _queue,
     }
@@ -64,6 +65,8 @@ _ACTIONS = {
     "spool": "make room, or correct spool.directory and its owner",
     "codecs": "install triage again, with its dependencies",
     "model": "import a model with triage model import, and name it in model.path",
+    "certificate": "correct the setting that is named; until then the daemon does not start, or "
+    "goes on with the files that it had",
     "receiver": "look into the daemon's log",
     "queue": "look into the daemon's log",
 }
@@ -178,12 +181,61 @@ def _compare(scorer: "Scorer", settings: ModelSettings) -> "tuple[list[Differenc
     return differences, compared
 
 
+def _certificate(settings: Settings) -> Finding:
+    files = certificate.files_of(settings.dicom)
+    if files is None:
+        return Finding(
+            check="certificate",
+            status=Status.OK,
+            message="no DICOM TLS: dicom.tls_certificate is empty",
+        )
+    now = datetime.now(UTC)
+    found = certificate.read(files, now)
+    tls.contexts(files)  # whether OpenSSL takes it too
+    days = found.remaining(now).days
+    shown = (
+        f"{found.subject}, issued by {found.issuer}, valid until {found.not_after:%Y-%m-%d}; "
+        f"{found.chain} in the file; senders "
+        + ("must present one too" if files.client_ca else "need none")
+    )
+    if not found.not_before <= now < found.not_after:
+        return Finding(
+            check="certificate",
+            status=Status.FAILED,
+            message=f"it is not valid now (from {found.not_before:%Y-%m-%d}): {shown}",
+            action="renew it and its key; the daemon reads new files by itself",
+        )
+    if found.remaining(now) < certificate.RENEW_BEFORE:
+        return Finding(
+            check="certificate",
+            status=Status.WARNING,
+            message=f"{days} days are left: {shown}",
+            action="renew it and its key; the daemon reads new files by itself",
+        )
+    if found.doubts:
+        return Finding(
+            check="certificate",
+            status=Status.WARNING,
+            message=shown,
+            action="; ".join(found.doubts),
+        )
+    return Finding(check="certificate", status=Status.OK, message=shown)
+
+
 def _receiver(settings: Settings) -> Finding:
     host, port = settings.dicom.host, settings.dicom.port
     reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     where = f"{settings.dicom.ae_title} at {reached}:{port}"
+    files = certificate.files_of(settings.dicom)
     try:
-        scu.echo(host=reached, port=port, called_ae_title=settings.dicom.ae_title)
+        scu.echo(
+            host=reached,
+            port=port,
+            called_ae_title=settings.dicom.ae_title,
+            context=tls.client_context(files) if files else None,
+        )
+    except CertificateWanted as error:  # a word of the port, and as it should be
+        return Finding(check="receiver", status=Status.OK, message=str(error))
     except NobodyListens as error:
         return Finding(
             check="receiver",
@@ -198,7 +250,8 @@ def _receiver(settings: Settings) -> Finding:
             message=str(error),
             action="add this machine to dicom.allow, if it is to be checked from here",
         )
-    return Finding(check="receiver", status=Status.OK, message=f"{where} answers C-ECHO")
+    over = " over TLS" if files else ""
+    return Finding(check="receiver", status=Status.OK, message=f"{where} answers C-ECHO{over}")
 
 
 def _queue(settings: Settings) -> Finding:

@@ -92,6 +92,10 @@ class NobodyListens(SendFailed):
     """The peer's port accepts no connection."""
 
 
+class CertificateWanted(SendFailed):
+    """The peer's port speaks TLS and asks for a certificate that it trusts."""
+
+
 class DatasetUnusable(TriageError):
     """A data set is not laid out as MURA-v1.1 is; the message names file and line."""
 

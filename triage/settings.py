@@ -10,9 +10,17 @@ import tomllib
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -81,14 +89,33 @@ class Peer(Section):
 
     @field_validator("address")
     @classmethod
-    def _network(cls, value: str | None) -> str | None:
+    def _address_or_network(cls, value: str | None) -> str | None:
         if value is not None:
-            ip_network(value)  # raises ValueError with the address in it
+            try:
+                ip_network(value)
+            except ValueError as error:  # of a host's name, too: names can be forged
+                raise ValueError(
+                    f"{error}; give an address (192.0.2.10) or a network (192.0.2.128/25)"
+                ) from error
         return value
 
-    @property
+    @model_validator(mode="after")
+    def _of_somebody(self) -> Self:
+        if self.ae_title is None and self.address is None:
+            raise ValueError("name an ae_title, an address or both; 0.0.0.0/0 is everybody")
+        return self
+
+    @cached_property
     def network(self) -> IPv4Network | IPv6Network | None:
-        return None if self.address is None else ip_network(self.address)
+        """The addresses that the entry admits; an IPv4 one may be written in IPv6's clothes."""
+        if self.address is None:
+            return None
+        network = ip_network(self.address)
+        if network.version == 6 and network.prefixlen >= 96:
+            mapped = network.network_address.ipv4_mapped
+            if mapped is not None:
+                return ip_network((mapped, network.prefixlen - 96))
+        return network
 
 
 class DicomSettings(Section):
@@ -96,9 +123,17 @@ class DicomSettings(Section):
     port: Port = 11112
     ae_title: AETitle = "TRIAGE"
     check_called_ae_title: bool = False
-    max_associations: Annotated[int, Field(ge=1, le=1000)] = 64
+    # pynetdicom waits with select(), which knows no file above number 1023.
+    max_associations: Annotated[int, Field(ge=1, le=500)] = 64
+    max_associations_per_peer: Annotated[int, Field(ge=1, le=500)] = 48
+    max_associations_per_second: Annotated[int, Field(ge=0, le=10_000)] = 100
     max_pdu_size: Annotated[int, Field(ge=4096, le=1048576)] = 131072
+    max_object_size: Annotated[int, Field(ge=2**20, le=2**32)] = 2**30
+    idle_timeout: Annotated[Seconds, Field(gt=0)] = 60
     allow: tuple[Peer, ...] = ()
+    tls_certificate: str = ""
+    tls_key: str = ""
+    tls_client_ca: str = ""
 
 
 class StudySettings(Section):

@@ -3,65 +3,36 @@
 import socket
 import threading
 import time
-from contextlib import ExitStack, contextmanager, suppress
-from io import BytesIO
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
-from pynetdicom.dimse_messages import C_STORE_RQ
-from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.pdu import A_ABORT_RQ, P_DATA_TF
-from structlog.testing import capture_logs
+from pynetdicom.pdu import A_ABORT_RQ
 
 from tests.support import dcmtk, studies
 from tests.support.daemon import HOST
+from tests.support.pdus import (
+    ABORT,
+    ASSOCIATE_AC,
+    ASSOCIATE_RJ,
+    ASSOCIATE_RQ,
+    COMPUTED_RADIOGRAPHY,
+    DATA_TF,
+    answer_of,
+    is_closed,
+    pdu,
+    request,
+    store_request,
+)
+from tests.support.receiving import receiving
 from tests.support.studies import picture
 from tests.support.waiting import wait_until
 from triage.dicom import scu
-from triage.dicom.scp import Receiver
-from triage.dicom.transport import Limits
-from triage.settings import DicomSettings
 
-COMPUTED_RADIOGRAPHY = b"1.2.840.10008.5.1.4.1.1.1"
 ECG_WAVEFORM = b"1.2.840.10008.5.1.4.1.1.9.1.1"  # 12-lead ECG Waveform Storage
 IMPLICIT_LITTLE_ENDIAN = b"1.2.840.10008.1.2"
-EXPLICIT_LITTLE_ENDIAN = b"1.2.840.10008.1.2.1"
 MPEG4 = b"1.2.840.10008.1.2.4.102"
-ASSOCIATE_RQ, ASSOCIATE_AC, ASSOCIATE_RJ, DATA_TF, ABORT = 1, 2, 3, 4, 7  # PS3.8 9.3, PDU types
 A_SHORT_WHILE = 0.5  # seconds
-
-
-def item(kind, value):
-    """Return an item of an A-ASSOCIATE PDU, PS3.8 9.3.2."""
-    return bytes([kind, 0]) + len(value).to_bytes(2, "big") + value
-
-
-def pdu(kind, value, *, claimed=None):
-    length = len(value) if claimed is None else claimed
-    return bytes([kind, 0]) + length.to_bytes(4, "big") + value
-
-
-def request(
-    *,
-    calling=b"PEER",
-    version=1,
-    sop_class=COMPUTED_RADIOGRAPHY,
-    syntax=EXPLICIT_LITTLE_ENDIAN,
-):
-    """Return an A-ASSOCIATE-RQ PDU with one presentation context."""
-    context = bytes([1, 0, 0, 0]) + item(0x30, sop_class) + item(0x40, syntax)
-    user = item(0x51, (16384).to_bytes(4, "big")) + item(0x52, b"1.2.3.4")
-    return pdu(
-        ASSOCIATE_RQ,
-        version.to_bytes(2, "big")
-        + bytes(2)
-        + b"TRIAGE".ljust(16)
-        + calling.ljust(16)
-        + bytes(32)
-        + item(0x10, b"1.2.840.10008.3.1.1.1")
-        + item(0x20, context)
-        + item(0x50, user),
-    )
 
 
 @pytest.fixture
@@ -88,54 +59,6 @@ def associate(connect):
         return peer
 
     return associate
-
-
-def answer_of(peer):
-    """Return the next PDU that the peer was sent, or nothing at the connection's end."""
-    try:
-        header = peer.recv(6, socket.MSG_WAITALL)
-        return header + peer.recv(int.from_bytes(header[2:], "big"), socket.MSG_WAITALL)
-    except ConnectionResetError:
-        return b""
-
-
-def is_closed(peer):
-    """Say whether the connection ends, whatever is still sent before."""
-    while data := answer_of(peer):
-        assert data[0] != DATA_TF
-    return True
-
-
-def store_request(data_set):
-    """Return the PDUs of a C-STORE request."""
-    primitive = C_STORE()
-    primitive.MessageID = 1
-    primitive.AffectedSOPClassUID = COMPUTED_RADIOGRAPHY.decode()
-    primitive.AffectedSOPInstanceUID = "1.2.3"
-    primitive.Priority = 0
-    primitive.DataSet = BytesIO(data_set)
-    message = C_STORE_RQ()
-    message.primitive_to_message(primitive)
-    return [encoded(P_DATA_TF, fragment) for fragment in message.encode_msg(1, 16384)]
-
-
-def encoded(kind, primitive):
-    unit = kind()
-    unit.from_primitive(primitive)
-    return unit.encode()
-
-
-@contextmanager
-def receiving(port, keep=bool, *, slots=4, **limits):
-    """Run a receiver here, so that its limits can be short; yield it and its log events."""
-    settings = DicomSettings(host=HOST, port=port, max_associations=slots)
-    receiver = Receiver(settings, keep, Limits(**limits))
-    with capture_logs() as events:
-        receiver.start()
-        try:
-            yield receiver, events
-        finally:
-            receiver.stop()
 
 
 def dropped(events, check):

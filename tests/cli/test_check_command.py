@@ -10,12 +10,6 @@ from PIL import Image
 from triage import cli
 from triage.model import checkpoint, reference
 
-pytestmark = pytest.mark.filterwarnings(
-    # pynetdicom 3.0.4 does not close the socket of a refused connection, which doctor meets.
-    "ignore:unclosed <socket.*:ResourceWarning",
-    "ignore:Exception ignored in. <socket.*:pytest.PytestUnraisableExceptionWarning",
-)
-
 
 @pytest.fixture
 def triage(tmp_path, monkeypatch, capsys):

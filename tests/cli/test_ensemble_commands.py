@@ -113,11 +113,6 @@ def test_the_list_and_the_check_show_each_member(triage, members, monkeypatch):
     assert all(f"{members[name]}: usable" in text for name in "ab")
 
 
-@pytest.mark.filterwarnings(
-    # pynetdicom 3.0.4 does not close the socket of a refused connection.
-    "ignore:unclosed <socket.*:ResourceWarning",
-    "ignore:Exception ignored in. <socket.*:pytest.PytestUnraisableExceptionWarning",
-)
 def test_doctor_names_the_whole_ensemble_or_what_keeps_it_from_being_one(
     triage, members, monkeypatch
 ):

@@ -326,11 +326,6 @@ def test_the_settings_file_may_be_named_before_or_after_the_command(site, triage
     assert (tmp_path / "other.db").is_file()
 
 
-@pytest.mark.filterwarnings(
-    # pynetdicom 3.0.4 does not close the socket of a refused connection.
-    "ignore:unclosed <socket.*:ResourceWarning",
-    "ignore:Exception ignored in. <socket.*:pytest.PytestUnraisableExceptionWarning",
-)
 def test_doctor_names_a_missing_model_as_a_failure(site, triage):
     code, out, _ = triage("doctor", "--json")
     findings = {finding["check"]: finding for finding in json.loads(out)}
@@ -344,11 +339,6 @@ def test_doctor_names_a_missing_model_as_a_failure(site, triage):
     assert all(set(f) == {"check", "status", "message", "action"} for f in findings.values())
 
 
-@pytest.mark.filterwarnings(
-    # pynetdicom 3.0.4 does not close the socket of a refused connection.
-    "ignore:unclosed <socket.*:ResourceWarning",
-    "ignore:Exception ignored in. <socket.*:pytest.PytestUnraisableExceptionWarning",
-)
 def test_doctor_names_a_database_that_is_not_there(tmp_path, monkeypatch, triage):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TRIAGE_DATABASE__URL", "postgresql+psycopg://nobody@127.0.0.1:1/nothing")

@@ -56,6 +56,7 @@ REQUIREMENTS = {
         _programs("storescu", "storescp", "echoscu", "dcmdump"), "apt-get install dcmtk"
     ),
     "dicom3tools": Requirement(_programs("dciodvfy"), "apt-get install dicom3tools"),
+    "openssl": Requirement(_programs("openssl"), "apt-get install openssl"),
     "orthanc": Requirement(_programs("Orthanc"), "apt-get install orthanc"),
     "postgres": Requirement(_programs("initdb", "postgres"), "apt-get install postgresql"),
     "systemd": Requirement(_programs("systemd-analyze"), "apt-get install systemd"),

@@ -1,5 +1,6 @@
 """Who may open an association, and what the log says of those who may not."""
 
+import json
 from ipaddress import ip_address
 from typing import Any
 
@@ -8,7 +9,7 @@ from pynetdicom.events import Event
 from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_RJ
 
 from triage import logs
-from triage.dicom.transport import peer_of
+from triage.dicom.connection import peer_of, plain_address
 from triage.settings import DicomSettings, Peer
 
 # PS3.8 table 9-21: (result, source, reason) of A-ASSOCIATE-RJ.
@@ -20,9 +21,7 @@ log = logs.get(__name__)
 
 def is_allowed(allow: tuple[Peer, ...], ae_title: str, address: str) -> bool:
     """Say whether a peer may associate; an empty list admits this machine alone."""
-    peer = ip_address(address.partition("%")[0])
-    mapped = getattr(peer, "ipv4_mapped", None)
-    peer = mapped or peer
+    peer = ip_address(plain_address(address))
     if not allow:
         return peer.is_loopback
     return any(
@@ -34,10 +33,9 @@ def is_allowed(allow: tuple[Peer, ...], ae_title: str, address: str) -> bool:
 class Access:
     """Turns peers away, or sees pynetdicom do it; no refusal goes without a log event."""
 
-    def __init__(self, settings: DicomSettings, check_title: str) -> None:
-        """Admit, besides the allow-list, the AE title by which the daemon checks itself."""
+    def __init__(self, settings: DicomSettings) -> None:
+        """Admit by the allow-list of *settings*, and the daemon's check of itself."""
         self._settings = settings
-        self._check_title = check_title
 
     def handlers(self) -> list[Any]:
         """Return the event handlers to bind."""
@@ -54,30 +52,30 @@ class Access:
         unread = event.assoc.requestor.primitive is None and not connection.refused
         if unread and isinstance(event.pdu, A_ABORT_RQ | A_ASSOCIATE_RJ):
             connection.refused = True  # of noise, pynetdicom aborts every six bytes anew
-            action = "at the sender: check its AE titles; what it sends is no valid request"
+            if connection.speaks_tls:
+                action = "it speaks TLS: turn that off at the sender, or set dicom.tls_certificate"
+            else:
+                action = "at the sender: check its AE titles; what it sends is no valid request"
             _log_refusal(event, check="request", action=action)
 
     def _on_request(self, event: Event) -> None:
         """Refuse a peer that is not on the allow-list, and say what would admit it."""
         peer = peer_of(event.assoc)
-        if peer["calling_ae_title"] == self._check_title or is_allowed(
-            self._settings.allow, peer["calling_ae_title"], peer["address"]
-        ):
+        own = event.assoc.dul.socket.own
+        if own or is_allowed(self._settings.allow, peer["calling_ae_title"], peer["address"]):
             return
-        entry = f'{{ae_title = "{peer["calling_ae_title"]}", address = "{peer["address"]}"}}'
+        # Quoted as TOML: a title may hold quotes, and the line is there to be copied.
+        title, address = json.dumps(peer["calling_ae_title"]), json.dumps(peer["address"])
+        entry = f"{{ae_title = {title}, address = {address}}}"
         _log_refusal(event, check="dicom.allow", action=f"add {entry} to dicom.allow")
         event.assoc.acse.send_reject(*CALLING_AE_TITLE_NOT_RECOGNISED)
         event.assoc.kill()
 
     def _on_rejected(self, event: Event) -> None:
-        """pynetdicom refused it: too many associations, or a wrong called AE title."""
-        request = event.assoc.requestor.primitive
-        called = request.called_ae_title if request else ""
-        if self._settings.check_called_ae_title and called.strip() != self._settings.ae_title:
-            check, action = "dicom.check_called_ae_title", f"call {self._settings.ae_title}"
-        else:
-            check, action = "dicom.max_associations", "send again later, or raise it"
-        _log_refusal(event, check=check, action=action)
+        """pynetdicom refused it, for the only thing that is left to it: the called AE title."""
+        _log_refusal(
+            event, check="dicom.check_called_ae_title", action=f"call {self._settings.ae_title}"
+        )
 
     def _on_accepted(self, event: Event) -> None:
         """Log a sender that may come in and send nothing, for it offers nothing we take."""

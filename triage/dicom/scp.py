@@ -3,7 +3,6 @@
 pynetdicom's handlers translate; what keeps an object is passed in.
 """
 
-import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -18,12 +17,16 @@ from pynetdicom.association import Association
 from pynetdicom.dsutils import encode_file_meta
 from pynetdicom.events import Event
 from pynetdicom.pdu import P_DATA_TF
-from pynetdicom.sop_class import Verification
 
 from triage import logs
+from triage.dicom import tls
 from triage.dicom.access import Access
+from triage.dicom.certificate import files_of
+from triage.dicom.connection import Limits, limits_of, peer_of
+from triage.dicom.gate import Gate
+from triage.dicom.selfcheck import SelfCheck
 from triage.dicom.sopclasses import offer
-from triage.dicom.transport import LIMITS, Limits, Server, peer_of
+from triage.dicom.transport import Door, Server
 from triage.errors import (
     BadInstance,
     DatabaseUnavailable,
@@ -61,6 +64,8 @@ class Arrival:
 # and one that was aborted before it could would report a failure over an object that is safe.
 TIME_TO_RELEASE = 0.5
 
+EVERYBODY = 10**6  # for pynetdicom, which counts later and less than the gate does
+
 Keep = Callable[[Arrival], None]
 
 
@@ -81,16 +86,27 @@ class _Traffic:
 class Receiver:
     """The SCP of the daemon. `start` returns once associations are accepted."""
 
-    def __init__(self, settings: DicomSettings, keep: Keep, limits: Limits = LIMITS) -> None:
-        """Prepare the application entity; *keep* makes an object durable or raises."""
+    def __init__(self, settings: DicomSettings, keep: Keep, limits: Limits | None = None) -> None:
+        """Prepare the application entity; *keep* makes an object durable or raises.
+
+        Raises ConfigurationError when the files of DICOM TLS are not usable.
+        """
         self._settings = settings
-        self._limits = limits
         self._keep = keep
+        files = files_of(settings)
+        self._door = Door(
+            limits=limits or limits_of(settings),
+            gate=Gate(
+                at_once=settings.max_associations,
+                per_peer=settings.max_associations_per_peer,
+                per_second=settings.max_associations_per_second,
+            ),
+            certificates=tls.Certificates(files) if files else None,
+            self_check=SelfCheck(),
+        )
         self._traffic: dict[Association, _Traffic] = {}
         self._stopping = threading.Event()
         self._server: Server | None = None
-        # Known to this process alone: by it the daemon's check of itself passes the allow-list.
-        self._check_title = f"CHECK{secrets.token_hex(5)}".upper()
 
     @cached_property
     def port(self) -> int:
@@ -103,7 +119,8 @@ class Receiver:
         """Listen. Raises ReceiverUnavailable when the address cannot be had."""
         host, port = self._settings.host, self._settings.port
         entity = AE(self._settings.ae_title)
-        entity.maximum_associations = self._settings.max_associations
+        entity.maximum_associations = EVERYBODY
+        entity.network_timeout = None  # a connection knows better when it is overdue
         entity.maximum_pdu_size = self._settings.max_pdu_size
         entity.require_called_aet = self._settings.check_called_ae_title
         for sop_class, syntaxes in offer():
@@ -113,7 +130,7 @@ class Receiver:
                 (host, port),
                 evt_handlers=self._handlers(),
                 server_class=Server,
-                limits=self._limits,
+                door=self._door,
                 look_after=self._drop_overdue,
             )
         except OSError as error:
@@ -143,26 +160,18 @@ class Receiver:
             association.dul.socket.drop()
 
     def answers(self, timeout: float = 5) -> bool:
-        """Say whether the port answers an association request with a word of DICOM.
-
-        A refusal is an answer too: 64 busy senders are no reason to restart.
-        """
-        host = self._settings.host
-        if host in ("0.0.0.0", "::", ""):  # noqa: S104  where it listens, not where it connects
-            host = "::1" if host == "::" else "127.0.0.1"
-        entity = AE(self._check_title)
-        entity.connection_timeout = entity.acse_timeout = entity.network_timeout = timeout
-        entity.add_requested_context(Verification)
-        association = entity.associate(host, self.port, ae_title=self._settings.ae_title)
-        if association.is_established:
-            association.send_c_echo()
-            association.release()
-            return True
-        return bool(association.is_rejected)
+        """Say whether the port still accepts an association of the daemon's own."""
+        return self._door.self_check.answers(
+            self._settings.host,
+            self.port,
+            self._settings.ae_title,
+            tls.client_context() if self._door.certificates else None,
+            timeout,
+        )
 
     def _handlers(self) -> list[Any]:
         return [
-            *Access(self._settings, self._check_title).handlers(),
+            *Access(self._settings).handlers(),
             (evt.EVT_CONN_OPEN, self._on_open),
             (evt.EVT_ACCEPTED, self._on_accepted),
             (evt.EVT_CONN_CLOSE, self._on_close),

@@ -1,5 +1,6 @@
 """Sending: C-STORE and C-ECHO to a peer (PS3.4 annexes B and A)."""
 
+import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,11 +12,13 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 from pydicom.uid import UID
-from pynetdicom import AE, _config, build_context, evt
+from pynetdicom import _config, build_context, evt
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.sop_class import Verification
 
+from triage.dicom import tls
+from triage.dicom.caller import Caller
 from triage.errors import NobodyListens, SendFailed
 
 SUCCESS, SOP_CLASS_NOT_SUPPORTED = 0x0000, 0x0122  # PS3.7 annex C
@@ -112,12 +115,17 @@ def echo(
     port: int,
     called_ae_title: str = "TRIAGE",
     calling_ae_title: str = "TRIAGE-SCU",
+    context: ssl.SSLContext | None = None,
 ) -> None:
-    """Ask the peer whether it is there (C-ECHO); raises SendFailed when it is not."""
+    """Ask the peer whether it is there (C-ECHO), over TLS where there is a *context*.
+
+    Raises SendFailed when it is not, and CertificateWanted when it speaks TLS and
+    wants a certificate that it trusts.
+    """
     peer = Peer(
         host=host, port=port, called_ae_title=called_ae_title, calling_ae_title=calling_ae_title
     )
-    with _association(peer, [build_context(Verification)]) as association:
+    with _association(peer, [build_context(Verification)], context) as association:
         if not association.accepted_contexts:
             raise SendFailed(f"{peer} does not offer Verification (C-ECHO)")
         status = association.send_c_echo().get("Status")
@@ -181,9 +189,11 @@ def _store(association: Association, item: Path | Dataset, head: _Head, number: 
 
 
 @contextmanager
-def _association(peer: Peer, contexts: Sequence[Any]) -> Iterator[Association]:
+def _association(
+    peer: Peer, contexts: Sequence[Any], context: ssl.SSLContext | None = None
+) -> Iterator[Association]:
     """Open an association and release it; raises SendFailed saying who refused, and why."""
-    entity = AE(ae_title=peer.calling_ae_title)
+    entity = Caller(peer.calling_ae_title)
     entity.connection_timeout = entity.acse_timeout = CONNECT_WAIT
     entity.dimse_timeout = entity.network_timeout = ANSWER_WAIT
     connected: list[Any] = []
@@ -194,9 +204,12 @@ def _association(peer: Peer, contexts: Sequence[Any]) -> Iterator[Association]:
             peer.port,
             contexts=list(contexts),
             ae_title=peer.called_ae_title,
+            tls_args=None if context is None else (context, peer.host),
             evt_handlers=[(evt.EVT_CONN_OPEN, connected.append)],
         )
         if not association.is_established:
+            if context is not None and not association.is_rejected:
+                tls.knock(peer.host, peer.port, context)
             kind = SendFailed if connected else NobodyListens
             raise kind(_refusal(peer, association, connected=bool(connected)))
         yield association
@@ -212,7 +225,7 @@ def _association(peer: Peer, contexts: Sequence[Any]) -> Iterator[Association]:
         entity.shutdown()
 
 
-def _kill_threads(entity: AE) -> None:
+def _kill_threads(entity: Caller) -> None:
     for thread in threading.enumerate():
         if isinstance(thread, DULServiceProvider) and thread.assoc.ae is entity:
             thread.kill_dul()

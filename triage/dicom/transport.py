@@ -1,24 +1,29 @@
-"""The connections under the associations: how much is read of a peer, and for how long.
+"""The port: who is let in, and who is turned away before there is an association.
 
-pynetdicom waits without limit for the rest of a PDU and reads whatever length its
-header claims. What holds here is asked of every byte, before the allow-list.
+The loop that accepts connections does nothing that a peer can hold up: TLS handshakes
+happen in a thread a connection, and of connections there are no more than the gate has
+places for. The rest is answered by a single thread (`refusal`).
 """
 
 import socket
 import socketserver
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from pynetdicom.association import Association
-from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
+from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from triage import logs
+from triage.dicom import tls
+from triage.dicom.connection import Connection, Limits, plain_address
+from triage.dicom.gate import Gate
+from triage.dicom.refusal import LOCAL_LIMIT_EXCEEDED, Refuser
+from triage.dicom.selfcheck import SelfCheck
 
 log = logs.get(__name__)
-
-PIECE = 65536  # bytes read at once
 
 # A peer that lost its power or its network sends no end: after some 60 s the kernel says so.
 SOCKET_OPTIONS = (
@@ -31,31 +36,47 @@ SOCKET_OPTIONS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What a peer may ask of us before its connection is closed."""
+class Door:
+    """What stands between the port and an association."""
 
-    # 128 presentation contexts with every transfer syntax there is make some 150 KB.
-    request_bytes: int = 256 * 2**10  # length of the PDU that asks for an association
-    data_bytes: int = 2 * 2**20  # length of any later PDU; twice the most that is ever advertised
-    object_bytes: int = 2 * 2**30  # sent without an answer: one object, for we answer each
-    request_seconds: float = 30  # from the connection to the whole request
-    silent_seconds: float = 60  # without a byte, later
+    limits: Limits
+    gate: Gate
+    certificates: tls.Certificates | None  # None: no TLS
+    self_check: SelfCheck
 
 
-LIMITS = Limits()
+@dataclass(eq=False, kw_only=True)
+class _Place:
+    """A connection's place: taken when it comes, free when the last of its threads has ended."""
+
+    address: str
+    own: bool  # the daemon's check of itself, which takes nobody's place
+    association: Association | None = None
+    ended: bool = False
+
+    @property
+    def is_free(self) -> bool:
+        if self.association is None:
+            return self.ended
+        return self.association.ident is not None and not self.association.is_alive()
 
 
 class Server(ThreadedAssociationServer):  # type: ignore[misc]  # pynetdicom ships no types
     """Listens, and calls *look_after* about twice a second."""
 
-    request_queue_size = 128  # a burst of senders waits in the kernel, not in time-outs
+    request_queue_size = 1024  # a burst of senders waits in the kernel, not in time-outs
+    daemon_threads = True
 
     def __init__(
-        self, *args: Any, limits: Limits, look_after: Callable[[], None], **named: Any
+        self, *args: Any, door: Door, look_after: Callable[[], None], **named: Any
     ) -> None:
-        self.limits = limits
+        self.door = door
         self._look_after = look_after
+        self._places: set[_Place] = set()
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
         super().__init__(*args, request_handler=_Handler, **named)
+        self._refuser = Refuser()
 
     def get_request(self) -> tuple[socket.socket, Any]:
         """Accept a connection whose silent death the kernel notices."""
@@ -64,10 +85,44 @@ class Server(ThreadedAssociationServer):  # type: ignore[misc]  # pynetdicom shi
             connection.setsockopt(*option)
         return connection, address
 
+    def process_request(self, request: socket.socket, client_address: Any) -> None:
+        """Let a connection in, to a thread of its own, or turn it away."""
+        place = _Place(
+            address=plain_address(client_address[0]),
+            own=self.door.self_check.recognises(request, client_address),
+        )
+        self._free_places()
+        full = "" if place.own else self.door.gate.enter(place.address, time.monotonic())
+        if full:
+            self._refuser.take(
+                request, LOCAL_LIMIT_EXCEEDED, lambda title: _say_full(full, title, place.address)
+            )
+            return
+        with self._lock:
+            self._places.add(place)
+        try:
+            threading.Thread(
+                target=self._serve,
+                args=(request, client_address, place),
+                name="dicom-connection",
+                daemon=True,
+            ).start()
+        except RuntimeError:  # no thread is to be had
+            place.ended = True
+            raise
+
+    def waiting_bytes(self) -> int:
+        """Return how many bytes of objects are here that were not answered yet."""
+        with self._lock:
+            associations = [place.association for place in self._places]
+        connections = [association.dul.socket for association in associations if association]
+        return sum(connection.unanswered for connection in connections if connection)
+
     def service_actions(self) -> None:
         """Between two connections: pynetdicom's own chores, and ours."""
         super().service_actions()
         try:
+            self._free_places()
             self._look_after()
         except Exception:  # the port goes on serving
             log.exception("loop_failed", loop="dicom")
@@ -78,98 +133,85 @@ class Server(ThreadedAssociationServer):  # type: ignore[misc]  # pynetdicom shi
 
     def shutdown(self) -> None:
         """Stop listening; pynetdicom's own wants to have started the server itself."""
+        self._closing.set()
         socketserver.BaseServer.shutdown(self)
         self.server_close()
+        self._refuser.close()
+
+    def _serve(self, request: socket.socket, client_address: Any, place: _Place) -> None:
+        """Bring a connection to its association; runs in a thread of its own."""
+        try:
+            certificates = self.door.certificates
+            if certificates is None:
+                connection: socket.socket | None = request
+            else:
+                context = certificates.context(own=place.own)
+                connection = tls.secure(request, context, self.door.limits.handshake_seconds)
+            if connection is not None and self._closing.is_set():
+                connection.close()
+            elif connection is not None:
+                _Handler(connection, client_address, self, place)
+        except tls.HandshakeFailed as error:
+            self._refuse(error, place.address)
+        except Exception:
+            self.handle_error(request, client_address)
+            self.shutdown_request(request)
+        finally:
+            place.ended = True
+
+    def _refuse(self, error: tls.HandshakeFailed, address: str) -> None:
+        def say(calling_ae_title: str) -> None:
+            log.warning(
+                "association_refused",
+                check="tls",
+                reason=error.reason,
+                action=error.action,
+                calling_ae_title=calling_ae_title,
+                address=address,
+            )
+
+        if self._closing.is_set():
+            error.connection.close()
+            return
+        if not error.answer:
+            say("")  # it was told by an alert
+        self._refuser.take(error.connection, error.answer, say if error.answer else None)
+
+    def _free_places(self) -> None:
+        with self._lock:
+            free = [place for place in self._places if place.is_free]
+            self._places.difference_update(free)
+        for place in free:
+            if not place.own:
+                self.door.gate.leave(place.address)
 
 
 class _Handler(RequestHandler):  # type: ignore[misc]  # pynetdicom ships no types
+    def __init__(
+        self, request: socket.socket, client_address: Any, server: Server, place: _Place
+    ) -> None:
+        self._place = place
+        super().__init__(request, client_address, server)
+
     def _create_association(self) -> Association:
         association = super()._create_association()
         association.dul.event_queue.get_nowait()  # "connected", which ours says again
-        association.dul.socket = Connection(association, self.request, self.server.limits)
+        association.dul.socket = Connection(
+            association,
+            self.request,
+            self.server.door.limits,
+            own=self._place.own,
+            waiting=self.server.waiting_bytes,
+        )
+        self._place.association = association
         return association
 
 
-class Connection(AssociationSocket):  # type: ignore[misc]  # pynetdicom ships no types
-    """A peer's connection: refuses what is too long and knows when the last byte moved."""
-
-    def __init__(self, association: Association, peer: socket.socket, limits: Limits) -> None:
-        super().__init__(association, client_socket=peer)
-        self._limits = limits
-        self._unanswered = 0  # bytes
-        self.opened = self.last = time.monotonic()
-        self.refused = False  # for its request, before there was an association
-        self._acknowledge_at_once()
-
-    def recv(self, nr_bytes: int) -> bytearray:
-        """Read the header of a PDU or the rest of it; less when the connection ends.
-
-        Raises ConnectionAbortedError for more than the limits allow, which
-        pynetdicom takes for the end of the connection.
-        """
-        self._check(nr_bytes)
-        received = bytearray()
-        while len(received) < nr_bytes and (connection := self.socket) is not None:
-            piece = connection.recv(min(PIECE, nr_bytes - len(received)))
-            if not piece:
-                break
-            received += piece
-            self.last = time.monotonic()
-        self._unanswered += len(received)
-        self._acknowledge_at_once()
-        return received
-
-    def send(self, bytestream: bytes) -> None:
-        """Send a PDU: the peer has an answer."""
-        super().send(bytestream)
-        self._unanswered = 0
-        self.last = time.monotonic()
-        self._acknowledge_at_once()
-
-    def overdue(self) -> str:
-        """Return why the peer has been waited for long enough, or nothing."""
-        now = time.monotonic()
-        if self.assoc.requestor.primitive is None:
-            if now - self.opened > self._limits.request_seconds:
-                return f"no association request after {self._limits.request_seconds:g} s"
-        elif now - self.last > self._limits.silent_seconds:
-            return f"not a byte for {self._limits.silent_seconds:g} s"
-        return ""
-
-    def drop(self) -> None:
-        """End the connection, whatever thread waits for it: its read returns at once."""
-        try:
-            if (connection := self.socket) is not None:
-                connection.shutdown(socket.SHUT_RDWR)
-        except OSError:  # it has ended by itself
-            return
-
-    def _check(self, length: int) -> None:
-        requested = self.assoc.requestor.primitive is not None
-        limit = self._limits.data_bytes if requested else self._limits.request_bytes
-        if length > limit:
-            self._refuse("PDU length", length, limit)
-        if self._unanswered + length > self._limits.object_bytes:
-            self._refuse("object size", self._unanswered + length, self._limits.object_bytes)
-
-    def _refuse(self, check: str, asked: int, limit: int) -> None:
-        reason = f"{asked} bytes; at most {limit} are taken"
-        log.warning("association_dropped", check=check, reason=reason, **peer_of(self.assoc))
-        raise ConnectionAbortedError(reason)
-
-    def _acknowledge_at_once(self) -> None:
-        """Ask for TCP_QUICKACK again: Linux forgets it, and 40 ms an object come back."""
-        try:
-            if (connection := self.socket) is not None:
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-        except OSError:  # the peer is gone; the association's own thread will notice
-            return
-
-
-def peer_of(association: Association) -> dict[str, str]:
-    """Return what is known of the peer, as fields of a log event."""
-    request = association.requestor.primitive
-    return {
-        "calling_ae_title": request.calling_ae_title.strip() if request else "",
-        "address": association.requestor.address or "",
-    }
+def _say_full(setting: str, calling_ae_title: str, address: str) -> None:
+    log.warning(
+        "association_refused",
+        check=setting,
+        action=f"nothing: it may send again later; or raise {setting}",
+        calling_ae_title=calling_ae_title,
+        address=address,
+    )

@@ -101,7 +101,16 @@ def _values(folder: Path, model: Path | None) -> dict[str, dict[str, Any]]:
     return {
         "database": {"url": f"sqlite:///{folder / 'triage.db'}", "auto_upgrade": True},
         "spool": {"directory": str(folder / "spool"), "min_free": 0},
-        "dicom": {"host": HOST, "port": _free_port(), "ae_title": "TRIAGE", "allow": []},
+        "dicom": {
+            "host": HOST,
+            "port": _free_port(),
+            "ae_title": "TRIAGE",
+            "allow": [],
+            # What a site's environment may say of its own daemon.
+            "tls_certificate": "",
+            "tls_key": "",
+            "tls_client_ca": "",
+        },
         "study": {"quiet": QUIET},
         # Without one, the name of what may be put there later: empty is the reference model.
         "model": {"path": str(model.resolve() if model else folder / "model.safetensors")},
