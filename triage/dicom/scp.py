@@ -53,6 +53,7 @@ class Arrival:
     sop_instance_uid: str
     transfer_syntax_uid: str
     calling_ae_title: str
+    calling_address: str
     data: bytes  # the encoded data set
     preamble: bytes  # what makes a PS3.10 file of it: preamble, prefix, file meta information
 
@@ -263,6 +264,7 @@ def _arrival(event: Event) -> Arrival:
         sop_instance_uid=str(request.AffectedSOPInstanceUID),
         transfer_syntax_uid=str(event.context.transfer_syntax),
         calling_ae_title=event.assoc.requestor.ae_title.strip(),
+        calling_address=event.assoc.requestor.address or "",
         data=request.DataSet.getvalue(),
         preamble=b"\0" * 128 + b"DICM" + encode_file_meta(event.file_meta),
     )
