@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -16,6 +17,8 @@ from triage.errors import DatabaseUnavailable
 from triage.pipeline.judge import rules_of
 from triage.pipeline.progress import complete_due, mark_waiting
 from triage.pipeline.receive import Intake
+from triage.pipeline.reconcile import AtStart, Reconciler
+from triage.pipeline.retain import Retention
 from triage.pipeline.score import ScorerState
 from triage.pipeline.supervise import Supervisor
 from triage.settings import Settings
@@ -28,7 +31,8 @@ log = logs.get(__name__)
 COMPLETE_EVERY = 0.5  # seconds; what a final priority may be late
 OVERDUE_EVERY = 5.0
 SUPERVISE_EVERY = 1.0
-STALLED = 30.0  # seconds without a turn after which a loop counts as stuck
+RETAIN_EVERY = 60.0
+STALLED = 30.0  # seconds that a turn may be late before its loop counts as stuck
 
 
 class Role(StrEnum):
@@ -44,11 +48,13 @@ class Daemon:
     def __init__(self, settings: Settings, roles: frozenset[Role]) -> None:
         self._settings = settings
         self._ended = threading.Event()
-        self._turns: dict[str, float] = {}  # when each loop last came round
+        self._late: dict[str, float] = {}  # from when on each loop counts as stuck
         self._database = Database(settings.database.url)
         self._spool = Spool(settings.spool.directory, settings.spool.min_free)
         self._scorer = Supervisor(settings, self._database) if Role.SCORE in roles else None
         self._receiver = self._make_receiver() if Role.RECEIVE in roles else None
+        self._retention = Retention(self._database, self._spool, settings.spool.allowance)
+        self._reconciliation = self._make_reconciliation()
         self._scheduler = BackgroundScheduler(
             executors={"default": ThreadPoolExecutor(8)},
             # A tick that was missed is made up for by the next one; none piles up.
@@ -57,14 +63,28 @@ class Daemon:
 
     def _make_receiver(self) -> Receiver:
         """PACS -> spool -> instance row -> success; then the scorer is woken."""
-        wake = self._scorer.wake if self._scorer else lambda: None
         intake = Intake(
             self._database,
             self._spool,
             rules=rules_of(self._settings.study),
-            wake=wake,
+            wake=self._wake,
         )
         return Receiver(self._settings.dicom, intake.keep)
+
+    def _make_reconciliation(self) -> AtStart:
+        """Spool <-> instance rows: what one of them lacks is brought in or named."""
+        reconciler = Reconciler(
+            self._database,
+            self._spool,
+            rules_of(self._settings.study),
+            self._settings.spool.allowance,
+        )
+        return AtStart(reconciler, self._wake)
+
+    def _wake(self) -> None:
+        """Tell the scorer, where this daemon has one, that views wait."""
+        if self._scorer:
+            self._scorer.wake()
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT.
@@ -116,9 +136,13 @@ class Daemon:
             self._scorer.tick()
         if interval := systemd.watchdog_interval():
             self._every(interval / 3, "watchdog", self._feed_watchdog)
+        self._every(RETAIN_EVERY, "retain", self._retention.tick, at_once=True)
         self._scheduler.start()
+        self._reconciliation.start()
 
-    def _every(self, seconds: float, name: str, work: Callable[[], None]) -> None:
+    def _every(
+        self, seconds: float, name: str, work: Callable[[], None], *, at_once: bool = False
+    ) -> None:
         def turn() -> None:
             try:
                 work()
@@ -128,19 +152,16 @@ class Daemon:
             except Exception:
                 log.exception("loop_failed", loop=name)
                 return
-            self._turns[name] = time.monotonic()
+            self._late[name] = time.monotonic() + seconds + STALLED
 
-        self._turns[name] = time.monotonic()
-        self._scheduler.add_job(turn, "interval", seconds=seconds, id=name)
+        self._late[name] = time.monotonic() + seconds + STALLED
+        first = {"next_run_time": datetime.now(UTC)} if at_once else {}
+        self._scheduler.add_job(turn, "interval", seconds=seconds, id=name, **first)
 
     def _feed_watchdog(self) -> None:
         """Feed it while the receiver answers and every loop turns, however the scorer is."""
         now = time.monotonic()
-        stuck = [
-            name
-            for name, last in self._turns.items()
-            if name != "watchdog" and now - last > STALLED
-        ]
+        stuck = [name for name, late in self._late.items() if name != "watchdog" and now > late]
         if stuck:
             log.error("loops_stuck", loops=stuck)
             return
@@ -156,6 +177,7 @@ class Daemon:
         systemd.notify("STOPPING=1")
         if self._receiver:
             self._receiver.stop()
+        self._reconciliation.stop()
         self._scheduler.shutdown(wait=True)
         if self._scorer:
             self._scorer.stop()

@@ -2,23 +2,28 @@
 
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING
 
 from triage.dicom import certificate, codec_samples, codecs, scu, tls
 from triage.errors import CertificateWanted, NobodyListens, SendFailed, TriageError
+from triage.pipeline.judge import rules_of
+from triage.pipeline.reconcile import GRACE, Kind, Reconciler
 from triage.settings import ModelSettings, Settings
 from triage.store import queries, schema
 from triage.store.database import Database
-from triage.store.spool import Spool
+from triage.store.spool import FOLDERS, Spool
 
 if TYPE_CHECKING:
     from triage.model.scorer import Scorer
     from triage.model.stored import Difference
 
+NAMED = 200  # studies whose images are lost that are named; the others when those are back
 STUCK = 60  # seconds that a view may wait for a scorer before it is worth a word
 
 
@@ -40,11 +45,15 @@ class Finding:
     action: str | None = None  # what to do; None where all is well
 
 
-def examine(settings: Settings) -> Iterator[Finding]:
-    """Run every check; one that fails does not keep the others from running."""
+def examine(settings: Settings, *, repair: bool = False) -> Iterator[Finding]:
+    """Run every check; one that fails does not keep the others from running.
+
+    With *repair*, spool and database are brought together again where they have parted.
+    """
     checks: dict[str, Callable[[Settings], Finding]] = {
         "database": _database,
         "spool": _spool,
+        "files": partial(_files, repair=repair),
         "codecs": _codecs,
         "model": _model,
         "certificate": _certificate,
@@ -63,6 +72,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
 _ACTIONS = {
     "database": "see that it runs, that its rights are right, and run triage db upgrade",
     "spool": "make room, or correct spool.directory and its owner",
+    "files": "see that database and spool can be read and written",
     "codecs": "install triage again, with its dependencies",
     "model": "import a model with triage model import, and name it in model.path",
     "certificate": "correct the setting that is named; until then the daemon does not start, or "
@@ -98,14 +108,74 @@ def _spool(settings: Settings) -> Finding:
         )
     spool.try_writing()
     free, total = spool.free(), shutil.disk_usage(spool.directory).total
-    status = Status.OK if free > 2 * settings.spool.min_free else Status.WARNING
+    status = Status.OK if free > settings.spool.low_water else Status.WARNING
     return Finding(
         check="spool",
         status=status if free > settings.spool.min_free else Status.FAILED,
         message=f"{spool.directory}: {free / 1e9:.1f} of {total / 1e9:.1f} GB free, "
         f"{settings.spool.min_free / 1e9:.1f} GB are kept free",
-        action=None if status is Status.OK else "make room: below spool.min_free nothing is taken",
+        action=None
+        if status is Status.OK
+        else "make room: below spool.low_water the images of read studies are deleted before "
+        "their time, and below spool.min_free nothing is taken",
     )
+
+
+def _files(settings: Settings, *, repair: bool) -> Finding:
+    """Hold spool and database against each other; see `triage.pipeline.reconcile`."""
+    database = Database(settings.database.url)
+    schema.require_latest(database)
+    spool = Spool(settings.spool.directory, settings.spool.min_free)
+    reconciler = Reconciler(database, spool, rules_of(settings.study), settings.spool.allowance)
+    counted: Counter[Kind] = Counter()
+    studies: Counter[tuple[str, str]] = Counter()
+    for each in (each for name in FOLDERS for each in reconciler.folder(name, repair=repair)):
+        counted[each.kind] += 1
+        if each.lost is not None:
+            studies[each.lost.accession_number or "-", each.lost.study_instance_uid] += 1
+    parts = [f"{counted[kind]} {words}" for kind, words in _WORDS.items() if counted[kind]]
+    if aside := spool.quarantined():
+        parts.append(f"{aside} in {spool.directory / 'quarantine'} that are no received objects")
+    message = (
+        f"files: {', '.join(parts)}" if parts else "every image has its file, and no other is there"
+    )
+    if studies:
+        action = "send these studies again from the PACS: what is there already changes nothing"
+        return Finding(
+            check="files", status=Status.FAILED, message=message + _named(studies), action=action
+        )
+    if counted[Kind.UNREADABLE]:
+        action = "see to the disk, and that the service's user may read the spool"
+    elif counted[Kind.UNFILED] or counted[Kind.LEFT_OVER]:
+        action = "run triage doctor --repair, or start the daemon, which does it too"
+    elif aside:
+        action = "look what they are, and delete them; the log has the reason (file_quarantined)"
+    else:
+        return Finding(check="files", status=Status.OK, message=message)
+    return Finding(check="files", status=Status.WARNING, message=message, action=action)
+
+
+_WORDS = {
+    Kind.MISSING: "missing",
+    Kind.DAMAGED: "cut short or of another size",
+    Kind.UNFILED: "without a row",
+    Kind.ADOPTED: "had no row and were filed",
+    Kind.UNREADABLE: "without a row that cannot be read",
+    Kind.QUARANTINED: "set aside now",
+    Kind.LEFT_OVER: "there that were deleted after the reading",
+    Kind.DELETED_AGAIN: "had been deleted after the reading, and were deleted again",
+    Kind.YOUNG: f"younger than {GRACE:.0f} s and not filed yet",
+}
+
+
+def _named(studies: Counter[tuple[str, str]]) -> str:
+    """Name the studies whose images are lost, a line each, as a PACS finds them."""
+    lines = [
+        f"\n  accession number {accession}, study {uid}: {count}"
+        for (accession, uid), count in sorted(studies.items())
+    ]
+    more = len(lines) - NAMED
+    return "".join(lines[:NAMED]) + (f"\n  and {more} studies more" if more > 0 else "")
 
 
 def _codecs(_settings: Settings) -> Finding:

@@ -57,6 +57,10 @@ class StudyClaimed(TriageError):
     """Another reader holds the study; the message names the holder."""
 
 
+class NothingToScore(TriageError):
+    """The pixel data of all of the study's images has been deleted after it was read."""
+
+
 class ModelUnusable(TriageError):
     """The checkpoint is missing, damaged, or has no card."""
 

@@ -18,6 +18,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -29,6 +30,7 @@ from pydantic_settings import (
 )
 
 from triage.core.anatomy import PartTable, check_key, place_of
+from triage.core.retention import Allowance
 from triage.errors import ConfigurationError
 
 SEARCHED = (Path("triage.toml"), Path("/etc/triage/triage.toml"))
@@ -79,6 +81,24 @@ class DatabaseSettings(Section):
 class SpoolSettings(Section):
     directory: Path = Path("spool")
     min_free: Annotated[int, Field(ge=0)] = 1073741824
+    keep: Annotated[Seconds, Field(gt=0)] = 604800
+    # Who raises min_free alone gets room between the two all the same.
+    low_water: int = Field(default_factory=lambda data: 2 * data["min_free"])
+
+    @field_validator("low_water")
+    @classmethod
+    def _above_min_free(cls, value: int, info: ValidationInfo) -> int:
+        if value < info.data.get("min_free", 0):
+            raise ValueError(
+                f"must be at least spool.min_free ({info.data['min_free']}): below that nothing is "
+                "received; leave it out for twice spool.min_free"
+            )
+        return value
+
+    @property
+    def allowance(self) -> Allowance:
+        """What is left to the pixel data of read studies."""
+        return Allowance(keep=self.keep, low_water=self.low_water)
 
 
 class Peer(Section):
@@ -285,6 +305,8 @@ def _check_environment() -> None:
 def _explain(error: ValidationError, path: Path | None) -> str:
     lines = []
     for problem in error.errors():
+        if problem["type"] == "default_factory_not_called":  # for want of another key's value
+            continue
         place = [str(part) for part in problem["loc"]]
         # The environment holds a list or table whole, under the name of its key.
         name = PREFIX + "__".join(place[:2]).upper()

@@ -7,6 +7,7 @@ Revises:
 import sqlalchemy as sa
 from alembic import op
 
+from triage.store.schema import no_way_back
 from triage.store.tables import Key, Moment
 
 revision = "0001"
@@ -196,4 +197,4 @@ def _partial_index(
 
 
 def downgrade() -> None:
-    raise RuntimeError("the first schema has nothing below it; restore a backup instead")
+    no_way_back(revision)

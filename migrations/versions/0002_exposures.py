@@ -7,6 +7,7 @@ Revises: 0001
 import sqlalchemy as sa
 from alembic import op
 
+from triage.store.schema import no_way_back
 from triage.store.tables import Key
 
 revision = "0002"
@@ -29,5 +30,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for name in (*TEXTS, "exposure_id"):
-        op.drop_column("instance", name)
+    no_way_back(revision)

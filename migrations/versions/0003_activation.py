@@ -7,6 +7,7 @@ Revises: 0002
 import sqlalchemy as sa
 from alembic import op
 
+from triage.store.schema import no_way_back
 from triage.store.tables import Key
 
 revision = "0003"
@@ -31,4 +32,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_table("activation")
+    no_way_back(revision)

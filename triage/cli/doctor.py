@@ -1,6 +1,7 @@
 """`triage doctor`."""
 
 import dataclasses
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -11,13 +12,23 @@ from triage.cli.output import JsonOption, print_json, settings_of
 _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
 
 
-def doctor(context: typer.Context, json: JsonOption = False) -> None:
-    """Check this site: database, spool, codecs, model, receiver, queue. Exit 1 if any failed."""
+def doctor(
+    context: typer.Context,
+    json: JsonOption = False,
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Bring spool and database together where they have parted."),
+    ] = False,
+) -> None:
+    """Check this site: database, spool, files, codecs, model, receiver, queue.
+
+    Exit 1 if any failed.
+    """
     from triage.doctor import Finding, Status, examine
 
     findings: list[Finding] = []
     console = Console(soft_wrap=True, highlight=False)
-    for finding in examine(settings_of(context)):
+    for finding in examine(settings_of(context), repair=repair):
         findings.append(finding)
         if json:
             continue

@@ -1,6 +1,8 @@
 """What every command shares: its settings, and how it prints."""
 
+import getpass
 import json
+import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,6 +39,11 @@ def check_target(option: str, path: Path, *, force: bool = True) -> None:
         raise UsageError(f"{path}: exists already; name another {option}, or add --force")
 
 
+def operator() -> str:
+    """Name who runs the command: the operating system's user, or who called it by sudo."""
+    return os.environ.get("SUDO_USER") or getpass.getuser()
+
+
 def timestamp(moment: datetime) -> str:
     """Write a moment as RFC 3339 in UTC with microseconds and Z."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
@@ -50,7 +57,7 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no place in JSON")
 
 
-def print_json(document: Any, *, one_line: bool = False) -> None:
+def print_json(document: Any, *, one_line: bool = False, end: str = "\n") -> None:
     """Print one UTF-8 JSON document; missing values are null, probabilities unrounded."""
     text = json.dumps(
         document,
@@ -61,7 +68,17 @@ def print_json(document: Any, *, one_line: bool = False) -> None:
     )
     # Bytes, because the terminal's encoding is not the document's; a file name
     # that is no UTF-8 is shown escaped.
-    typer.echo(text.encode("utf-8", "backslashreplace"))
+    typer.echo((text + end).encode("utf-8", "backslashreplace"), nl=False)
+
+
+def print_json_array(documents: Iterable[Any]) -> None:
+    """Print one JSON array, an element a line, however many there are."""
+    lead = "[\n"
+    for document in documents:
+        typer.echo(lead, nl=False)
+        print_json(document, one_line=True, end="")
+        lead = ",\n"
+    typer.echo("[]" if lead == "[\n" else "\n]")
 
 
 def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]], *, title: str = "") -> None:

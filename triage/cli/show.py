@@ -8,12 +8,13 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from triage.cli.output import JsonOption, print_json, print_table, settings_of
+from triage.cli.output import JsonOption, operator, print_json, print_table, settings_of
 from triage.cli.worklist import STUDY, open_database, probability_text
-from triage.core.activation import ScoredView
+from triage.core.audit import AuditKind
 from triage.core.detail import InstanceDetail, StudyDetail
 from triage.errors import TriageError
-from triage.store import activations, queries
+from triage.store import activations, audit, queries
+from triage.store.database import Database
 from triage.store.spool import Spool
 
 
@@ -31,10 +32,12 @@ def show(
     """Show why a study stands where it stands: views, groups, history."""
     database = open_database(context)
     study_id = queries.find_study(database, study)
+    # Written before anything is shown: what cannot be written down is not shown.
+    audit.note_access(database, study_id, AuditKind.SHOWN, operator(), datetime.now(UTC))
     detail = queries.show_study(database, study_id, datetime.now(UTC))
     maps: list[dict[str, Any]] | None = None
     if cam is not None:
-        maps = _draw(context, activations.scored_views(database, study_id), cam)
+        maps = _draw(context, database, study_id, cam)
     if json:
         print_json(study_document(detail) | ({} if maps is None else {"cam": maps}))
     else:
@@ -56,13 +59,18 @@ def study_document(detail: StudyDetail) -> dict[str, Any]:
     }
 
 
-def _draw(context: typer.Context, views: list[ScoredView], folder: Path) -> list[dict[str, Any]]:
+def _draw(
+    context: typer.Context, database: Database, study_id: int, folder: Path
+) -> list[dict[str, Any]]:
     """Draw the maps into *folder*; return what `triage show --json` says of each."""
     from triage.pipeline import overlay
 
     settings = settings_of(context)
     spool = Spool(settings.spool.directory, settings.spool.min_free)
+    views = activations.scored_views(database, study_id)
     overlay.prepare_folder(folder)
+    detail = f"class activation maps over {len(views)} views"
+    audit.note_access(database, study_id, AuditKind.EXPORTED, operator(), datetime.now(UTC), detail)
     return [
         {"sop_instance_uid": view.sop_instance_uid, "frame": view.frame}
         | dataclasses.asdict(drawing)

@@ -1,7 +1,6 @@
 """The reader's commands: worklist, claim, release, read, rescore; `triage show` stands beside."""
 
 import dataclasses
-import getpass
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -10,14 +9,14 @@ from typing import Annotated
 
 import typer
 
-from triage.cli.output import JsonOption, print_json, print_table, settings_of
+from triage.cli.output import JsonOption, operator, print_json, print_table, settings_of
 from triage.core.worklist import WorklistRow
-from triage.errors import DatabaseUnavailable, UsageError
+from triage.errors import DatabaseUnavailable, NothingToScore, UsageError
 from triage.pipeline.judge import rules_of
 from triage.pipeline.rescore import Rescorer
 from triage.store import queries, reading, schema
 from triage.store.database import Database
-from triage.store.rescoring import all_study_ids
+from triage.store.rescoring import rescorable_study_ids
 from triage.store.spool import Spool
 
 STUDY = Annotated[str, typer.Argument(help="A Study Instance UID or an accession number.")]
@@ -107,19 +106,34 @@ def rescore(
         raise UsageError("give a STUDY or --all")
     settings = settings_of(context)
     database = open_database(context)
-    found = all_study_ids(database) if study is None else [queries.find_study(database, study)]
+    found = (
+        rescorable_study_ids(database) if study is None else [queries.find_study(database, study)]
+    )
     rescorer = Rescorer(
         database,
         Spool(settings.spool.directory, settings.spool.min_free),
         rules_of(settings.study),
     )
+    waiting = 0
     for study_id in found:  # a transaction each, so that none holds up receiving
-        rescorer.rescore(study_id, datetime.now(UTC), _reader(""))
-    typer.echo(f"{len(found)} studies wait for their new score", err=True)
+        try:
+            gone = rescorer.rescore(study_id, datetime.now(UTC), operator())
+        except NothingToScore as error:
+            if study is None:  # deleted since we asked
+                continue
+            raise NothingToScore(f"{study}: {error}") from error
+        waiting += 1
+        if study is not None and gone:
+            typer.echo(
+                "not scored again, because their pixel data was deleted after the reading:\n  "
+                + "\n  ".join(gone),
+                err=True,
+            )
+    typer.echo(f"{waiting} studies wait for their new score", err=True)
 
 
 def _reader(by: str) -> str:
-    return by.strip() or getpass.getuser()
+    return by.strip() or operator()
 
 
 def _timeless(row: WorklistRow) -> WorklistRow:

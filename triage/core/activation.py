@@ -1,6 +1,7 @@
 """The class activation map of a view as it is stored: coarse, as the network has it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,4 +31,5 @@ class ScoredView:
     frame: int  # from 1
     digest: str  # of its file in the spool
     waiting: bool  # for a new score; what it has is of the former one
+    deleted_at: datetime | None  # when retention deleted the file
     map: CoarseMap | None  # None where it was scored before maps were kept

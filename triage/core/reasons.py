@@ -23,6 +23,7 @@ class Code(StrEnum):
     UNDECODABLE = "undecodable"
     TOO_LARGE = "too_large"
     FILE_MISSING = "file_missing"
+    PIXELS_DELETED = "pixels_deleted"
     SCORER_CRASHED = "scorer_crashed"
     SCORING_FAILED = "scoring_failed"
     PARTLY_SCORED = "partly_scored"

@@ -103,6 +103,7 @@ class Instance:
     digest: str = ""  # SHA-256 of transfer syntax and data set as they arrived
     size: int = 0  # bytes of the PS3.10 file
     calling_ae_title: str = ""
+    calling_address: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

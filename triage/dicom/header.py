@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
@@ -80,18 +81,26 @@ def read_file_header(path: Path, *, digest: bool = True) -> Header:
     """
     with path.open("rb") as file:
         try:
-            read_preamble(file, False)
-            meta = read_dataset(
-                file,
-                is_implicit_VR=False,
-                is_little_endian=True,
-                stop_when=lambda tag, *_: tag.group != 2,
-            )
-            return _read(file, UID(meta.TransferSyntaxUID), digest=digest)
+            return _read(file, UID(read_transfer_syntax(file)), digest=digest)
         except BadInstance as error:
             raise BadInstance(f"{path}: {error}") from error
         except Exception as error:
             raise BadInstance(f"{path} is not a DICOM file that can be read") from error
+
+
+def read_transfer_syntax(file: BinaryIO) -> str:
+    """Read the file meta information (PS3.10 7.1) up to the data set; return the latter's syntax.
+
+    Raises whatever pydicom makes of a file that is none of DICOM's.
+    """
+    read_preamble(file, False)
+    meta = read_dataset(
+        file,
+        is_implicit_VR=False,
+        is_little_endian=True,
+        stop_when=lambda tag, *_: tag.group != 2,
+    )
+    return str(meta.TransferSyntaxUID)
 
 
 def _read(source: Source, syntax: UID, *, digest: bool) -> Header:

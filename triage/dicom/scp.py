@@ -56,6 +56,7 @@ class Arrival:
     sop_instance_uid: str
     transfer_syntax_uid: str
     calling_ae_title: str
+    calling_address: str
     data: bytes  # the encoded data set
     preamble: bytes  # what makes a PS3.10 file of it: preamble, prefix, file meta information
 
@@ -74,7 +75,7 @@ class _Traffic:
     """What an association has done; touched by its own thread, read by `Receiver.stop`."""
 
     opened: float = field(default_factory=time.monotonic)
-    accepted: bool = False  # it was refused, or nothing was asked for, otherwise
+    accepted: bool = False  # of a sender; it was refused, or nothing was asked for, otherwise
     stored: int = 0
     failed: int = 0
     storing: bool = False
@@ -203,7 +204,10 @@ class Receiver:
 
     def _on_accepted(self, event: Event) -> None:
         if traffic := self._traffic.get(event.assoc):
-            traffic.accepted = bool(event.assoc.accepted_contexts)
+            # Not our check of ourselves: it comes every few seconds, and is nobody's traffic.
+            traffic.accepted = (
+                bool(event.assoc.accepted_contexts) and not event.assoc.dul.socket.own
+            )
 
     def _on_close(self, event: Event) -> None:
         if event.assoc.requestor.primitive is None:
@@ -216,15 +220,13 @@ class Receiver:
         traffic = self._traffic.pop(association, None)
         if traffic is None or not traffic.accepted:
             return
-        peer = peer_of(association)
-        if peer["calling_ae_title"] != self._check_title:  # every few seconds, and nobody's traffic
-            log.info(
-                "association_ended",
-                stored=traffic.stored,
-                failed=traffic.failed,
-                seconds=round(time.monotonic() - traffic.opened, 3),
-                **peer,
-            )
+        log.info(
+            "association_ended",
+            stored=traffic.stored,
+            failed=traffic.failed,
+            seconds=round(time.monotonic() - traffic.opened, 3),
+            **peer_of(association),
+        )
 
     def _on_sent(self, event: Event) -> None:
         traffic = self._traffic.get(event.assoc)
@@ -287,6 +289,7 @@ def _arrival(event: Event) -> Arrival:
         sop_instance_uid=str(request.AffectedSOPInstanceUID),
         transfer_syntax_uid=str(event.context.transfer_syntax),
         calling_ae_title=event.assoc.requestor.ae_title.strip(),
+        calling_address=event.assoc.requestor.address or "",
         data=request.DataSet.getvalue(),
         preamble=b"\0" * 128 + b"DICM" + encode_file_meta(event.file_meta),
     )

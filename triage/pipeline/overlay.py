@@ -24,6 +24,9 @@ LONGEST = 60  # characters of a name made of a path: 240 bytes at most, and 255 
 QUICK = 1  # of zlib's levels; 6 takes four times as long for a file that is 4 % smaller
 
 NO_MAP = "it was scored before maps were kept; `triage rescore STUDY` makes one"
+PIXELS_DELETED = (
+    f"{Code.PIXELS_DELETED}: its pixel data was deleted after the reading; send the study again"
+)
 NO_MAP_YET = "its map comes with its new score, which is not there yet"
 
 
@@ -56,7 +59,9 @@ def draw_stored(views: Iterable[ScoredView], spool: Spool, folder: Path) -> list
     drawings = []
     for view in known:
         path = spool.path(view.digest)
-        if view.map is None:
+        if view.deleted_at is not None:
+            drawing = Drawing(reason=PIXELS_DELETED)
+        elif view.map is None:
             drawing = Drawing(reason=NO_MAP_YET if view.waiting else NO_MAP)
         elif not path.is_file():
             drawing = Drawing(reason=f"its file has left the spool ({path})")

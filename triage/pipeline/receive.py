@@ -1,12 +1,12 @@
 """From an arrival to a durable file and a row: what C-STORE's success promises."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from triage import logs
 from triage.core.selection import Rules
+from triage.dicom import digest
 from triage.dicom.header import Header, read_header
 from triage.dicom.scp import Arrival
 from triage.errors import WrongSopClass
@@ -39,23 +39,29 @@ class Intake:
         """Return when bytes and row survive a power cut.
 
         The bytes go first: a row without its file would be a lost image, a file
-        without its row is only an object that the sender brings again.
+        without its row is filed at the next start, or when the sender brings it again.
 
         Raises BadInstance, SpoolUnavailable or DatabaseUnavailable.
         """
         header = read_header(arrival.data, transfer_syntax_uid=arrival.transfer_syntax_uid)
         _check_identity(header, arrival)
-        digest = hashlib.sha256(arrival.transfer_syntax_uid.encode() + b"\0")
-        digest.update(arrival.data)
-        name = digest.hexdigest()
-        size = self._spool.keep(name, (arrival.preamble, arrival.data))
+        name = digest.of_object(arrival.transfer_syntax_uid, arrival.data)
+        parts = arrival.preamble, arrival.data
+        size = sum(map(len, parts))
+        written = self._spool.keep(name, parts)
         instance = replace(
             judge(header, self._rules),
             digest=name,
             size=size,
             calling_ae_title=arrival.calling_ae_title,
+            calling_address=arrival.calling_address,
         )
-        filed = file_instance(self._database, instance, datetime.now(UTC))
+
+        def write() -> bool:
+            gone = not self._spool.holds(name, size)
+            return (gone and self._spool.keep(name, parts)) or written
+
+        filed = file_instance(self._database, instance, datetime.now(UTC), write=write)
         if filed.outcome is not Outcome.DUPLICATE and instance.frames:
             self._wake()
         log.info(

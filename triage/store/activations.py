@@ -24,6 +24,7 @@ def scored_views(database: Database, study_id: int) -> list[ScoredView]:
             select(
                 instance.c.sop_instance_uid,
                 instance.c.digest,
+                instance.c.deleted_at,
                 view.c.frame,
                 view.c.state,
                 activation,
@@ -40,6 +41,7 @@ def scored_views(database: Database, study_id: int) -> list[ScoredView]:
             sop_instance_uid=row.sop_instance_uid,
             frame=row.frame,
             digest=row.digest,
+            deleted_at=row.deleted_at,
             waiting=row.state == ViewState.PENDING,
             map=None
             if row.view_id is None

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row, case, or_, select, update
 from triage.core.exposure import Candidate, Standing, left_out, stand
 from triage.core.study import Exposure, Instance, InstanceState, Intent, Side, ViewState
 from triage.core.studytype import StudyType
-from triage.store.instances import drop_pending
+from triage.store.instances import PIXELS_DELETED, drop_pending
 from triage.store.tables import instance, view
 
 # Current instances with something to score, set aside or not.
@@ -102,8 +102,16 @@ def _store(connection: Connection, row: Row[*tuple[Any, ...]], standing: Standin
         drop_pending(connection, row.id, why)
         return
     scored = (view.c.probability.is_not(None), ViewState.SCORED)
+    # What was never scored cannot be any more where its pixels are gone.
+    unscored, remark = ViewState.PENDING, None
+    if row.deleted_at is not None:
+        unscored, remark = ViewState.FAILED, PIXELS_DELETED
     connection.execute(
         update(view)
         .where(view.c.instance_id == row.id, view.c.state == ViewState.FAILED)
-        .values(state=case(scored, else_=ViewState.PENDING), reason=None, attempts=0)
+        .values(
+            state=case(scored, else_=unscored),
+            reason=case((view.c.probability.is_not(None), None), else_=remark),
+            attempts=0,
+        )
     )

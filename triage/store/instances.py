@@ -4,13 +4,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
 
-from sqlalchemy import Connection, case, insert, select, update
+from sqlalchemy import Connection, case, insert, or_, select, update
 
 from triage.core.reasons import Code, reason
 from triage.core.study import Instance, InstanceState, ViewState
 from triage.store.tables import instance, view
 
 SUPERSEDED = reason(Code.INSTANCE_REPLACED, "the same SOP instance came again with other bytes")
+PIXELS_DELETED = reason(
+    Code.PIXELS_DELETED, "it was not scored before its pixel data was deleted, after the reading"
+)
 
 NO_SCORE: Mapping[str, object] = MappingProxyType(
     {"probability": None, "threshold": None, "model": None}
@@ -32,13 +35,9 @@ def add_instance(
 
     The bytes may be those of a still earlier version that comes back: then that one counts again.
     """
-    again = connection.execute(
-        select(instance.c.id).where(
-            instance.c.sop_instance_uid == received.sop_instance_uid,
-            instance.c.digest == received.digest,
-        )
-    ).scalar()
+    again = version(connection, received)
     if again is not None:
+        note_file_is_there(connection, again, received.size)
         judge_instance(connection, again, received)
         if not received.frames or _revive_views(connection, again):
             return
@@ -46,6 +45,59 @@ def add_instance(
     if received.frames:
         scores = {} if former is None else _scores(connection, former)
         add_views(connection, study_id, instance_id, received.frames, scores)
+
+
+def version(connection: Connection, received: Instance) -> int | None:
+    """Return the row that these very bytes have, whether they count or not."""
+    return connection.execute(
+        select(instance.c.id).where(
+            instance.c.sop_instance_uid == received.sop_instance_uid,
+            instance.c.digest == received.digest,
+        )
+    ).scalar()
+
+
+def add_former(connection: Connection, study_id: int, received: Instance, now: datetime) -> None:
+    """Add a version of an instance that came before the one that counts, and counts no more."""
+    replace_instance(connection, _insert(connection, study_id, received, now))
+
+
+def note_file_is_there(connection: Connection, instance_id: int, size: int) -> None:
+    """Note that an instance has its file again, of *size* bytes."""
+    connection.execute(
+        update(instance).where(instance.c.id == instance_id).values(deleted_at=None, size=size)
+    )
+
+
+def requeue(connection: Connection, instance_id: int, *, everything: bool) -> bool:
+    """Queue the views again that wait or failed for want of their file; say whether any did.
+
+    With *everything* also those that failed over its content, and those that a scorer
+    may just be failing on: the file that it saw is another one, or none.
+    """
+    lost = or_(
+        *(
+            view.c.reason.startswith(f"{code}:", autoescape=True)
+            for code in (Code.FILE_MISSING, Code.PIXELS_DELETED)
+        )
+    )
+    unscored = view.c.state.in_((ViewState.FAILED, ViewState.PENDING))
+    counts = select(instance.c.id).where(
+        instance.c.id == instance_id, instance.c.state == InstanceState.SCORABLE
+    )
+    queued = connection.execute(
+        update(view)
+        .where(view.c.instance_id.in_(counts), or_(lost, unscored) if everything else lost)
+        .values(
+            state=ViewState.PENDING,
+            reason=None,
+            held_by=None,
+            held_until=None,
+            attempts=0,
+            interruptions=0,
+        )
+    )
+    return queued.rowcount > 0
 
 
 def judge_instance(connection: Connection, instance_id: int, judged: Instance) -> None:

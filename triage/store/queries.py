@@ -15,6 +15,7 @@ from triage.core.detail import (
 )
 from triage.core.exposure import LOW_TRUST, counts_with
 from triage.core.grouping import deciding_group, group_views
+from triage.core.reasons import Code, reason
 from triage.core.study import InstanceState, Intent, Label, ReadingState, StudyStatus, ViewState
 from triage.core.worklist import PRIORITIES, Band, Priority, WorklistRow
 from triage.errors import AmbiguousStudy, StudyNotFound
@@ -92,6 +93,15 @@ def find_study(database: Database, name: str) -> int:
     return int(rows[0].id)
 
 
+def study_uid(database: Database, study_id: int) -> str:
+    """Return the Study Instance UID of a study's row."""
+    with database.reading() as connection:
+        found = connection.execute(
+            select(study.c.study_instance_uid).where(study.c.id == study_id)
+        ).scalar_one()
+        return str(found)
+
+
 def show_study(database: Database, study_id: int, now: datetime) -> StudyDetail:
     """Return the study with its groups, views and history."""
     with database.reading() as connection:
@@ -145,7 +155,7 @@ def _instance(entry: Row[*tuple[Any, ...]], uids: Mapping[int, str]) -> Instance
         series_instance_uid=entry.series_instance_uid,
         frame=entry.frame,
         state=entry.view_state if counts else entry.state,
-        reason=entry.view_reason or _remark(entry, uids) if counts else entry.reason,
+        reason=entry.view_reason or _remark(entry, uids) if counts else _set_aside(entry),
         probability=entry.probability if entry.state != InstanceState.UNSCORABLE else None,
         group=group_name(entry.study_type, entry.side) if entry.view_id else None,
         study_type=entry.study_type,
@@ -156,8 +166,22 @@ def _instance(entry: Row[*tuple[Any, ...]], uids: Mapping[int, str]) -> Instance
     )
 
 
+def _set_aside(entry: Row[*tuple[Any, ...]]) -> str | None:
+    """Say why an instance does not count, or what has become of it since."""
+    return entry.reason or _deleted(entry)
+
+
+def _deleted(entry: Row[*tuple[Any, ...]]) -> str | None:
+    if entry.deleted_at is None:
+        return None
+    when = f"its pixel data was deleted at {entry.deleted_at:%Y-%m-%d %H:%M} UTC, after the reading"
+    return reason(Code.PIXELS_DELETED, when)
+
+
 def _remark(entry: Row[*tuple[Any, ...]], uids: Mapping[int, str]) -> str | None:
     """Say how a view that is scored counts, where that is not as any other."""
+    if gone := _deleted(entry):
+        return gone
     if entry.exposure_id not in (None, entry.id):
         return counts_with(uids[entry.exposure_id])
     return LOW_TRUST if entry.intent == Intent.PROCESSING else None

@@ -5,8 +5,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
+from triage.core.audit import AuditKind
 from triage.core.study import ReadingState
 from triage.errors import StudyClaimed
+from triage.store.audit import note
 from triage.store.database import Database
 from triage.store.derive import lock_studies, record, refresh
 from triage.store.tables import study
@@ -36,6 +38,7 @@ def claim(database: Database, study_id: int, reader: str, now: datetime) -> None
             claimed_at=now,
         )
         record(connection, study_id, now, "claimed", actor=reader)
+        note(connection, study_id, AuditKind.CLAIMED, reader, now)
 
 
 def release(database: Database, study_id: int, reader: str, now: datetime) -> None:
@@ -60,6 +63,7 @@ def release(database: Database, study_id: int, reader: str, now: datetime) -> No
             claimed_at=None,
         )
         record(connection, study_id, now, "released", actor=reader)
+        note(connection, study_id, AuditKind.RELEASED, reader, now)
 
 
 def mark_read(
@@ -83,9 +87,11 @@ def mark_read(
             read_by=reader,
             read_at=now,
             finding=finding,
+            kept_since=now,
             image_after_reading=False,
         )
         record(connection, study_id, now, "read", finding, actor=reader)
+        note(connection, study_id, AuditKind.READ, reader, now, detail=finding)
         refresh(connection, study_id, now)
 
 

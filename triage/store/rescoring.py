@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, exists, select, update
 
+from triage.core.audit import AuditKind
 from triage.core.study import Instance, InstanceState, ViewState
 from triage.core.worklist import Cause, Move
+from triage.store.audit import note
 from triage.store.database import Database
 from triage.store.derive import lock_studies, record, refresh
 from triage.store.exposures import settle
@@ -20,18 +22,28 @@ class StoredFile:
     """One current instance and the name of its file in the spool."""
 
     instance_id: int
+    sop_instance_uid: str
     digest: str
+    deleted: bool  # by retention: it can be scored no more
 
 
 def files_of(database: Database, study_id: int) -> list[StoredFile]:
     """Return the files of the study's instances, those that came again left out."""
     with database.reading() as connection:
         rows = connection.execute(
-            select(instance.c.id, instance.c.digest)
+            select(
+                instance.c.id,
+                instance.c.sop_instance_uid,
+                instance.c.digest,
+                instance.c.deleted_at,
+            )
             .where(instance.c.study_id == study_id, instance.c.state != InstanceState.REPLACED)
             .order_by(instance.c.id)
         ).all()
-    return [StoredFile(row.id, row.digest) for row in rows]
+    return [
+        StoredFile(row.id, row.sop_instance_uid, row.digest, row.deleted_at is not None)
+        for row in rows
+    ]
 
 
 def rescore_study(
@@ -39,7 +51,8 @@ def rescore_study(
 ) -> Move | None:
     """Queue the study's views again; their former scores stay until the new ones come.
 
-    Returns its move, should another judgement of what is in it move it at once.
+    Those whose pixel data retention has deleted keep their scores for good. Returns
+    the study's move, should another judgement of what is in it move it at once.
 
     *today* says, by row id, what the headers mean by the rules and settings of
     today; an instance that is not in it (its file is gone) stays as it was judged.
@@ -51,6 +64,7 @@ def rescore_study(
         _queue(connection, study_id)
         settle(connection, study_id)
         record(connection, study_id, now, "rescore", actor=by)
+        note(connection, study_id, AuditKind.RESCORED, by, now)
         return refresh(connection, study_id, now, Cause.RESCORE).move
 
 
@@ -69,7 +83,9 @@ def _judge(connection: Connection, study_id: int, instance_id: int, judged: Inst
 
 def _queue(connection: Connection, study_id: int) -> None:
     scorable = select(instance.c.id).where(
-        instance.c.study_id == study_id, instance.c.state == InstanceState.SCORABLE
+        instance.c.study_id == study_id,
+        instance.c.state == InstanceState.SCORABLE,
+        instance.c.deleted_at.is_(None),
     )
     connection.execute(
         update(view)
@@ -85,7 +101,9 @@ def _queue(connection: Connection, study_id: int) -> None:
     )
 
 
-def all_study_ids(database: Database) -> list[int]:
-    """Return every study, the earliest first."""
+def rescorable_study_ids(database: Database) -> list[int]:
+    """Return every study of whose pixel data something is left, the earliest first."""
+    left = exists().where(instance.c.study_id == study.c.id, instance.c.deleted_at.is_(None))
     with database.reading() as connection:
-        return list(connection.execute(select(study.c.id).order_by(study.c.id)).scalars())
+        found = connection.execute(select(study.c.id).where(left).order_by(study.c.id))
+        return list(found.scalars())

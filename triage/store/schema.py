@@ -5,6 +5,7 @@ repository in a checkout.
 """
 
 from pathlib import Path
+from typing import NoReturn
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -58,6 +59,17 @@ def upgrade(database: Database, revision: str = "head") -> tuple[str | None, str
             config.attributes["connection"] = connection
             command.upgrade(config, revision)
         return before, _revision(connection) or ""
+
+
+def no_way_back(revision: str) -> NoReturn:
+    """Refuse to undo a migration: what it added would be lost.
+
+    Raises DatabaseUnavailable; the schema stays as it is.
+    """
+    raise DatabaseUnavailable(
+        f"there is no way back from schema {revision}: what it added would be lost; stop the "
+        "daemon, and restore the backup that was made before the upgrade"
+    )
 
 
 def require_latest(database: Database) -> None:

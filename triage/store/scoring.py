@@ -35,6 +35,7 @@ INTERRUPTED = reason(
     Code.SCORER_CRASHED, "the scoring process ended while it tried this view; it is tried again"
 )
 SET_ASIDE = f"set aside after {MAX_ATTEMPTS} attempts, `triage rescore` tries again"
+SCORE_STAYS = "its former score stays"
 CRASHED = reason(Code.SCORER_CRASHED, "the scoring process ended each time it tried this view")
 
 
@@ -196,22 +197,30 @@ def _store(connection: Connection, scorer: str, result: Result, now: datetime) -
             "scored_at": now,
         }
     else:
-        attempts = connection.execute(select(view.c.attempts).where(mine)).scalar()
-        if attempts is None:
+        held = connection.execute(
+            select(view.c.attempts, view.c.scored_at, view.c.probability).where(mine)
+        ).one_or_none()
+        if held is None:
             return False
-        values["attempts"] = attempts + 1
-        if result.final:
-            values |= {"state": ViewState.FAILED, "probability": None}
-        elif attempts + 1 >= MAX_ATTEMPTS:
-            values |= {"state": ViewState.FAILED, "probability": None}
-            values["reason"] = f"{result.reason}; {SET_ASIDE}"
+        values["attempts"] = held.attempts + 1
+        if not result.final and held.attempts + 1 < MAX_ATTEMPTS:
+            values["held_until"] = now + RETRY_AFTER * 4**held.attempts
+        elif _is_lost(result) and held.scored_at is not None and held.probability is not None:
+            # That its file is gone says nothing against the score which it had.
+            values |= {"state": ViewState.SCORED, "reason": f"{result.reason}; {SCORE_STAYS}"}
         else:
-            values["held_until"] = now + RETRY_AFTER * 4**attempts
+            values |= {"state": ViewState.FAILED, "probability": None}
+            if not result.final:
+                values["reason"] = f"{result.reason}; {SET_ASIDE}"
     if connection.execute(update(view).where(mine).values(**values)).rowcount != 1:
         return False
     if result.probability is not None:
         keep_map(connection, result.work.view_id, result.map)
     return True
+
+
+def _is_lost(result: Result) -> bool:
+    return (result.reason or "").startswith(f"{Code.FILE_MISSING}:")
 
 
 def free_views_of_dead(

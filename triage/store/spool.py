@@ -8,17 +8,31 @@ temporary name, fsync, rename, fsync of the folder.
 
 import errno
 import os
+import re
 import secrets
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from triage.errors import SpoolFull, SpoolUnavailable
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
-PIECE = 2**20  # bytes compared at once
 ABANDONED = 3600  # seconds after which an unfinished file belongs to nobody
+FOLDERS = tuple(f"{number:02x}" for number in range(256))  # by the first digits of the digest
+_NAME = re.compile(r"([0-9a-f]{64})\.dcm")
+_PIECE = 1 << 20  # bytes compared at a time
+
+
+@dataclass(frozen=True)
+class SpooledFile:
+    """A file as it lies in the spool."""
+
+    digest: str  # by its name; only its content tells whether that is true
+    size: int  # bytes
+    written_at: float  # seconds since 1970
+    inode: int  # another one, once something else has its name
 
 
 class Spool:
@@ -28,6 +42,7 @@ class Spool:
         self.directory = directory.absolute()
         self._min_free = min_free
         self._incoming = self.directory / "incoming"
+        self._quarantine = self.directory / "quarantine"
 
     def prepare(self) -> None:
         """Make the folders durable, so that no store has to; drop what a killed daemon left.
@@ -36,8 +51,9 @@ class Spool:
         """
         with self._translated():
             self._incoming.mkdir(parents=True, exist_ok=True)
-            for number in range(256):
-                (self.directory / f"{number:02x}").mkdir(exist_ok=True)
+            self._quarantine.mkdir(exist_ok=True)
+            for name in FOLDERS:
+                (self.directory / name).mkdir(exist_ok=True)
             _sync_folder(self.directory)
             _sync_folder(self.directory.parent)
             too_old = time.time() - ABANDONED
@@ -64,8 +80,11 @@ class Spool:
             _write(trial, [b"trial"])
             trial.unlink()
 
-    def keep(self, digest: str, parts: Sequence[bytes]) -> int:
-        """Write *parts* as the object *digest*; durable on return. Returns its size in bytes.
+    def keep(self, digest: str, parts: Sequence[bytes]) -> bool:
+        """Write *parts* as the object *digest*, durable on return, unless that is there already.
+
+        Returns whether it had to be written. A file of that name with other bytes,
+        cut short or decayed, is replaced.
 
         Raises SpoolFull below `spool.min_free` or on a full disk, and
         SpoolUnavailable for what else a disk can do; nothing is left behind then.
@@ -79,10 +98,10 @@ class Spool:
             )
         final = self.path(digest)
         with self._translated():
-            if _holds(final, parts):
+            if self.holds(digest, size) and _consists_of(final, parts):
                 # Whoever wrote it may have been killed between rename and fsync.
                 _sync_folder(final.parent)
-                return size
+                return False
             temporary = self._incoming / f"{digest}.{secrets.token_hex(4)}"
             try:
                 _write(temporary, parts)
@@ -91,7 +110,63 @@ class Spool:
             except BaseException:
                 temporary.unlink(missing_ok=True)
                 raise
-        return size
+        return True
+
+    def holds(self, digest: str, size: int) -> bool:
+        """Say whether the object has a file of *size* bytes; its content is not looked at."""
+        found = self.find(digest)
+        return found is not None and found.size == size
+
+    def find(self, digest: str) -> SpooledFile | None:
+        """Return the file of the object, if it has one. Raises SpoolUnavailable."""
+        with self._translated():
+            try:
+                return _file(digest, self.path(digest).stat())
+            except FileNotFoundError:
+                return None
+
+    def files(self, folder: str) -> Iterator[SpooledFile]:
+        """Yield the objects' files of one of `FOLDERS`; what has another name is not ours.
+
+        Raises SpoolUnavailable.
+        """
+        with self._translated():
+            try:
+                with os.scandir(self.directory / folder) as entries:
+                    for entry in entries:
+                        name = _NAME.fullmatch(entry.name)
+                        if name is None or not entry.name.startswith(folder):
+                            continue
+                        with suppress(FileNotFoundError):  # deleted since it was listed
+                            yield _file(name[1], entry.stat())
+            except FileNotFoundError:  # the folder: nothing was ever received
+                return
+
+    def delete(self, digest: str) -> None:
+        """Delete the object's file, if it has one. Raises SpoolUnavailable."""
+        with self._translated():
+            self.path(digest).unlink(missing_ok=True)
+
+    def set_aside(self, file: SpooledFile) -> Path | None:
+        """Move a file that is no received object into quarantine; return where it lies then.
+
+        None when another file has its name by now. Raises SpoolUnavailable.
+        """
+        with self._translated():
+            self._quarantine.mkdir(exist_ok=True)
+            path = self.path(file.digest)
+            target = self._quarantine / path.name
+            if target.exists():
+                target = target.with_suffix(f".{secrets.token_hex(4)}.dcm")
+            now = self.find(file.digest)
+            if now != file:
+                return None
+            return path.rename(target)
+
+    def quarantined(self) -> int:
+        """Count the files in quarantine. Raises SpoolUnavailable."""
+        with self._translated():
+            return sum(1 for _ in self._quarantine.iterdir()) if self._quarantine.is_dir() else 0
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -102,6 +177,26 @@ class Spool:
             raise kind(f"{self.directory}: {error.strerror or error}") from error
 
 
+def _file(digest: str, status: os.stat_result) -> SpooledFile:
+    return SpooledFile(digest, status.st_size, status.st_mtime, status.st_ino)
+
+
+def _consists_of(path: Path, parts: Sequence[bytes]) -> bool:
+    """Say whether the file's bytes are *parts*; one that cannot be read has lost them."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            for part in parts:
+                rest = memoryview(part)
+                while rest:
+                    piece = file.read(min(len(rest), _PIECE))
+                    if not piece or piece != rest[: len(piece)]:
+                        return False
+                    rest = rest[len(piece) :]
+            return not file.read(1)
+    except OSError:
+        return False
+
+
 def _write(path: Path, parts: Sequence[bytes]) -> None:
     with path.open("xb", buffering=0) as file:
         for part in parts:
@@ -109,20 +204,6 @@ def _write(path: Path, parts: Sequence[bytes]) -> None:
             while rest:
                 rest = rest[file.write(rest) :]
         os.fsync(file.fileno())
-
-
-def _holds(path: Path, parts: Sequence[bytes]) -> bool:
-    """Say whether the file has exactly these bytes; if a disk damaged it, it is written again."""
-    try:
-        with path.open("rb") as file:
-            for part in parts:
-                for start in range(0, len(part), PIECE):
-                    piece = memoryview(part)[start : start + PIECE]
-                    if file.read(len(piece)) != piece:
-                        return False
-            return not file.read(1)
-    except OSError:  # it is not there, or cannot be read
-        return False
 
 
 def _sync_folder(folder: Path) -> None:

@@ -105,6 +105,9 @@ study = Table(
     Column("read_at", Moment),
     Column("finding", Text),
     Column("image_after_reading", Boolean, nullable=False),
+    # Since when a read study's pixel data waits for its deletion: the reading, or an image that
+    # came later and did not reopen it. Null while it is not read, and when nothing is left.
+    Column("kept_since", Moment),
     # The reading order; see triage.core.worklist.
     Column("overdue", Boolean, nullable=False),
     Column("band", Integer, nullable=False),
@@ -135,13 +138,16 @@ Index(
     postgresql_where=_RECEIVING,
 )
 
+_MAY_GO = text("kept_since IS NOT NULL")
+Index("ix_study_kept_since", study.c.kept_since, sqlite_where=_MAY_GO, postgresql_where=_MAY_GO)
+
 instance = Table(
     "instance",
     metadata,
     Column("id", Key, primary_key=True),
     Column("study_id", Key, ForeignKey("study.id"), nullable=False, index=True),
     Column("sop_instance_uid", String(64), nullable=False),
-    Column("digest", String(64), nullable=False),  # names its file in the spool
+    Column("digest", String(64), nullable=False, index=True),  # names its file in the spool
     Column("pixel_digest", String(64), nullable=False),
     Column("series_instance_uid", Text, nullable=False),
     Column("sop_class_uid", Text, nullable=False),
@@ -167,6 +173,7 @@ instance = Table(
     Column("size", BigInteger, nullable=False),
     Column("calling_ae_title", Text, nullable=False),
     Column("received_at", Moment, nullable=False),
+    Column("deleted_at", Moment),  # when retention deleted its file
     UniqueConstraint("sop_instance_uid", "digest"),
 )
 _CURRENT = text("state <> 'replaced'")
@@ -223,4 +230,22 @@ history = Table(
     Column("kind", Text, nullable=False),
     Column("detail", Text),
     Column("actor", Text),
+)
+
+# The audit trail only grows: triggers refuse everything but INSERT. It speaks of studies by
+# UID, so that it holds whatever becomes of their rows.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("study_instance_uid", Text),
+    Column("accession_number", Text),
+    Column("sop_instance_uid", Text),
+    Column("detail", Text),
+    # Each ends with the id, by which a long answer is read page after page.
+    Index("ix_audit_at", "at", "id"),
+    Index("ix_audit_study_instance_uid", "study_instance_uid", "at", "id"),
 )

@@ -1,0 +1,84 @@
+"""The audit trail, and what retention and repair need to know of the files.
+
+Revision ID: 0004
+Revises: 0003
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+from triage.store.schema import no_way_back
+from triage.store.tables import Key, Moment
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+SQLITE_ONLY_GROWS = (
+    """
+    CREATE TRIGGER audit_refuses_update BEFORE UPDATE ON audit
+    BEGIN SELECT RAISE(ABORT, 'the audit trail only grows'); END
+    """,
+    """
+    CREATE TRIGGER audit_refuses_delete BEFORE DELETE ON audit
+    BEGIN SELECT RAISE(ABORT, 'the audit trail only grows'); END
+    """,
+    # INSERT OR REPLACE deletes the former row without asking the trigger above.
+    """
+    CREATE TRIGGER audit_refuses_replace BEFORE INSERT ON audit
+    WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id)
+    BEGIN SELECT RAISE(ABORT, 'the audit trail only grows'); END
+    """,
+)
+POSTGRESQL_ONLY_GROWS = (
+    """
+    CREATE FUNCTION audit_only_grows() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION 'the audit trail only grows'; END $$
+    """,
+    """
+    CREATE TRIGGER audit_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
+    FOR EACH STATEMENT EXECUTE FUNCTION audit_only_grows()
+    """,
+)
+
+
+def upgrade() -> None:
+    _audit()
+    op.add_column("instance", sa.Column("deleted_at", Moment))
+    op.create_index("ix_instance_digest", "instance", ["digest"])
+    op.add_column("study", sa.Column("kept_since", Moment))
+    op.execute("UPDATE study SET kept_since = read_at WHERE reading_state = 'read'")
+    condition = sa.text("kept_since IS NOT NULL")
+    op.create_index(
+        "ix_study_kept_since",
+        "study",
+        ["kept_since"],
+        sqlite_where=condition,
+        postgresql_where=condition,
+    )
+
+
+def _audit() -> None:
+    # It begins with this version: what happened before stands in the history of each study.
+    op.create_table(
+        "audit",
+        sa.Column("id", Key, nullable=False),
+        sa.Column("at", Moment, nullable=False),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("actor", sa.Text, nullable=False),
+        sa.Column("study_instance_uid", sa.Text),
+        sa.Column("accession_number", sa.Text),
+        sa.Column("sop_instance_uid", sa.Text),
+        sa.Column("detail", sa.Text),
+        sa.PrimaryKeyConstraint("id", name="pk_audit"),
+    )
+    op.create_index("ix_audit_at", "audit", ["at", "id"])
+    op.create_index("ix_audit_study_instance_uid", "audit", ["study_instance_uid", "at", "id"])
+    sqlite = op.get_bind().dialect.name == "sqlite"
+    for statement in SQLITE_ONLY_GROWS if sqlite else POSTGRESQL_ONLY_GROWS:
+        op.execute(statement)
+
+
+def downgrade() -> None:
+    no_way_back(revision)

@@ -1,0 +1,40 @@
+"""What names a received object's file: the SHA-256 of its transfer syntax and its data set.
+
+The file meta information is left out, which is ours and not the sender's.
+"""
+
+import hashlib
+from pathlib import Path
+
+from triage.dicom.header import read_transfer_syntax
+from triage.errors import BadInstance
+
+_PIECE = 1 << 20  # bytes read at a time
+
+
+def of_object(transfer_syntax_uid: str, data: bytes) -> str:
+    """Return the digest of an encoded data set as it came."""
+    found = _begin(transfer_syntax_uid)
+    found.update(data)
+    return found.hexdigest()
+
+
+def of_file(path: Path) -> str:
+    """Return the digest of what a PS3.10 file holds.
+
+    Raises BadInstance where it is none, and OSError for the file itself.
+    """
+    with path.open("rb") as file:
+        try:
+            found = _begin(read_transfer_syntax(file))
+        except OSError:
+            raise
+        except Exception as error:  # whatever pydicom makes of the bytes
+            raise BadInstance("it is not a DICOM file that can be read") from error
+        while piece := file.read(_PIECE):
+            found.update(piece)
+    return found.hexdigest()
+
+
+def _begin(transfer_syntax_uid: str) -> "hashlib._Hash":
+    return hashlib.sha256(transfer_syntax_uid.encode() + b"\0")

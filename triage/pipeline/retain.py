@@ -1,0 +1,86 @@
+"""The tick that deletes the pixel data of read studies, when its time is over or the disk is full."""
+
+import time
+from collections import deque
+from datetime import UTC, datetime
+
+from triage import logs
+from triage.core.retention import Allowance
+from triage.errors import SpoolUnavailable
+from triage.store.database import Database
+from triage.store.retention import Marked, delete_marked, mark_oldest
+from triage.store.spool import Spool
+
+log = logs.get(__name__)
+
+BUDGET = 5.0  # seconds of a tick; the next one goes on
+BREATH = 0.01  # seconds between two studies, in which whoever receives may have the database
+
+
+class Retention:
+    """Deletes what may go. Several daemons may do so at once."""
+
+    def __init__(self, database: Database, spool: Spool, allowance: Allowance) -> None:
+        self._database = database
+        self._spool = spool
+        self._allowance = allowance
+        self._unfinished: deque[Marked] = deque()  # marked, and its files not yet deleted
+        self._scarce = False
+
+    def tick(self) -> None:
+        """Delete what has been read for long enough, then what it takes to have room.
+
+        Raises DatabaseUnavailable.
+        """
+        until = time.monotonic() + BUDGET
+        try:
+            self._finish()
+            before = self._allowance.due_before(datetime.now(UTC))
+            while time.monotonic() < until and self._delete_oldest("spool.keep", before):
+                time.sleep(BREATH)
+            self._make_room(until)
+        except SpoolUnavailable as error:
+            log.error("spool_unavailable", reason=str(error))
+
+    def _make_room(self, until: float) -> None:
+        """Delete before its time what is missing below the low-water mark."""
+        missing = self._allowance.shortage(self._spool.free())
+        freed = 0
+        # Whichever comes first: some file systems say late that a file has made room.
+        while freed < missing and self._allowance.shortage(self._spool.free()):
+            if time.monotonic() > until:
+                return
+            marked = self._delete_oldest("spool.low_water")
+            if marked is None:
+                self._tell_scarce(missing - freed)
+                return
+            freed += marked.size
+            time.sleep(BREATH)
+        self._scarce = False
+
+    def _tell_scarce(self, missing: int) -> None:
+        if not self._scarce:
+            log.warning("spool_low", missing=missing, low_water=self._allowance.low_water)
+        self._scarce = True
+
+    def _delete_oldest(self, why: str, before: datetime | None = None) -> Marked | None:
+        marked = mark_oldest(self._database, datetime.now(UTC), why=why, before=before)
+        if marked is not None and marked.digests:
+            self._unfinished.append(marked)
+            self._finish()
+            log.info(
+                "pixels_deleted",
+                study_instance_uid=marked.study_instance_uid,
+                accession_number=marked.accession_number,
+                files=len(marked.digests),
+                bytes=marked.size,
+                why=why,
+            )
+        return marked
+
+    def _finish(self) -> None:
+        """Delete the files of what is marked; what cannot be deleted now is tried at the next tick."""
+        while self._unfinished:
+            marked = self._unfinished[0]
+            delete_marked(self._database, marked.study_id, marked.digests, self._spool.delete)
+            self._unfinished.popleft()

@@ -1,0 +1,125 @@
+"""What the rows say of the files in the spool."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+
+from triage.core.audit import OURSELVES, AuditKind
+from triage.core.study import InstanceState
+from triage.store.audit import note_file
+from triage.store.database import Database
+from triage.store.derive import lock_studies
+from triage.store.tables import instance, study
+
+BATCH = 200  # rows that are looked at again in one transaction
+
+
+@dataclass(frozen=True)
+class KnownFile:
+    """What its row says of a file."""
+
+    study_id: int
+    size: int  # bytes
+    deleted: bool  # by retention
+    # That it must be there: not of a version that came again with other bytes, which no sender
+    # has any more, nor of a study whose time is over.
+    wanted: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class LostFile:
+    """An acknowledged image that is not, or not as it came, where its row says."""
+
+    study_instance_uid: str
+    accession_number: str | None
+    sop_instance_uid: str
+    digest: str
+    size: int | None  # bytes that are there instead; None where there is no file
+
+
+def known_files(database: Database, folder: str, due_before: datetime) -> dict[str, KnownFile]:
+    """Return the files that belong into a folder of the spool, by their digests.
+
+    Studies that were read before *due_before* need theirs no more.
+    """
+    with database.reading() as connection:
+        rows = connection.execute(
+            select(
+                instance.c.digest,
+                instance.c.study_id,
+                instance.c.size,
+                instance.c.state,
+                instance.c.deleted_at,
+                study.c.kept_since,
+            )
+            .join(study, instance.c.study_id == study.c.id)
+            # Hexadecimal digits end before g, in every collation.
+            .where(instance.c.digest >= folder, instance.c.digest < f"{folder}g")
+        )
+        return {
+            row.digest: KnownFile(
+                study_id=row.study_id,
+                size=row.size,
+                deleted=row.deleted_at is not None,
+                wanted=row.deleted_at is None
+                and row.state != InstanceState.REPLACED
+                and (row.kept_since is None or row.kept_since >= due_before),
+            )
+            for row in rows
+        }
+
+
+def lost_files(
+    database: Database, digests: Sequence[str], size_of: Callable[[str], int | None]
+) -> list[LostFile]:
+    """Return those of the files that are really not as their rows say.
+
+    Whoever changes a file of a row locks its study, and so does this look.
+    """
+    lost = []
+    for start in range(0, len(digests), BATCH):
+        these = instance.c.digest.in_(digests[start : start + BATCH])
+        with database.writing() as connection:
+            ids = connection.execute(select(instance.c.study_id).where(these)).scalars().all()
+            lock_studies(connection, ids)
+            rows = connection.execute(
+                select(
+                    study.c.study_instance_uid,
+                    study.c.accession_number,
+                    instance.c.sop_instance_uid,
+                    instance.c.digest,
+                    instance.c.size,
+                )
+                .join(study, instance.c.study_id == study.c.id)
+                .where(these, instance.c.deleted_at.is_(None))
+                .order_by(instance.c.id)
+            ).all()
+            lost += [
+                LostFile(
+                    study_instance_uid=row.study_instance_uid,
+                    accession_number=row.accession_number,
+                    sop_instance_uid=row.sop_instance_uid,
+                    digest=row.digest,
+                    size=there,
+                )
+                for row in rows
+                if (there := size_of(row.digest)) != row.size
+            ]
+    return lost
+
+
+def set_aside(
+    database: Database, digest: str, why: str, now: datetime, move: Callable[[], bool]
+) -> bool:
+    """Have a file moved into quarantine that is no received object; say whether it was.
+
+    It is not when it has a row by now, or *move* says that it is another file.
+    """
+    with database.writing() as connection:
+        row = connection.execute(select(instance.c.id).where(instance.c.digest == digest))
+        if row.first() is not None or not move():
+            return False
+        note_file(connection, AuditKind.QUARANTINED, OURSELVES, now, f"{digest}.dcm: {why}")
+        return True
