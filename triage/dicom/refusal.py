@@ -113,6 +113,8 @@ class Refuser:
             if len(leaving_now := self._those_leaving()) >= AT_MOST:
                 self._hang_up(next((one for one in leaving_now if not one.answer), leaving_now[0]))
             self._selector.register(leaving.connection, selectors.EVENT_READ, leaving)
+            if not leaving.answer:
+                _say_no_more(leaving.connection)
         return True
 
     def _hear(self, leaving: _Leaving) -> None:
@@ -136,13 +138,18 @@ class Refuser:
         leaving.say(_calling_ae_title(leaving.head))
         with suppress(OSError):  # it has gone
             leaving.connection.send(answer)
-            leaving.connection.shutdown(socket.SHUT_WR)
+        _say_no_more(leaving.connection)
 
     def _hang_up(self, leaving: _Leaving) -> None:
         if leaving.answer:  # it never said a word
             leaving.say("")
         self._selector.unregister(leaving.connection)
         leaving.connection.close()
+
+
+def _say_no_more(connection: socket.socket) -> None:
+    with suppress(OSError):  # it has gone
+        connection.shutdown(socket.SHUT_WR)
 
 
 def _calling_ae_title(head: bytearray) -> str:

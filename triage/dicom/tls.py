@@ -118,15 +118,18 @@ def secure(
             "at the sender: turn TLS on; or empty dicom.tls_certificate",
             NO_REASON_GIVEN,
         )
-    secured = None
     try:
         secured = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+    except (OSError, ValueError):  # the peer has gone meanwhile
+        connection.close()
+        return None
+    try:
         secured.settimeout(max(0.001, give_up - time.monotonic()))
         secured.do_handshake()
         secured.settimeout(None)
     except (OSError, ValueError) as error:
         reason, action = _explain(error, seconds)
-        bare = connection if secured is None else socket.socket(fileno=secured.detach())
+        bare = socket.socket(fileno=secured.detach())
         raise HandshakeFailed(bare, reason, action) from error
     return secured
 

@@ -52,13 +52,11 @@ class _Place:
     address: str
     own: bool  # the daemon's check of itself, which takes nobody's place
     association: Association | None = None
-    ended: bool = False
+    ended: bool = False  # the thread that brings an association about
 
     @property
     def is_free(self) -> bool:
-        if self.association is None:
-            return self.ended
-        return self.association.ident is not None and not self.association.is_alive()
+        return self.ended and (self.association is None or not self.association.is_alive())
 
 
 class Server(ThreadedAssociationServer):  # type: ignore[misc]  # pynetdicom ships no types
