@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from triage.dicom import codec_samples, codecs, scu
 from triage.errors import NobodyListens, SendFailed, TriageError
 from triage.settings import ModelSettings, Settings
-from triage.store import queries, schema
+from triage.store import queries, rights, schema
 from triage.store.database import Database
 from triage.store.spool import Spool
 
@@ -45,6 +46,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     checks: dict[str, Callable[[Settings], Finding]] = {
         "database": _database,
         "spool": _spool,
+        "rights": _rights,
         "codecs": _codecs,
         "model": _model,
         "receiver": _receiver,
@@ -62,6 +64,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
 _ACTIONS = {
     "database": "see that it runs, that its rights are right, and run triage db upgrade",
     "spool": "make room, or correct spool.directory and its owner",
+    "rights": "see who owns the files, and run it as the service's user",
     "codecs": "install triage again, with its dependencies",
     "model": "import a model with triage model import, and name it in model.path",
     "receiver": "look into the daemon's log",
@@ -103,6 +106,32 @@ def _spool(settings: Settings) -> Finding:
         f"{settings.spool.min_free / 1e9:.1f} GB are kept free",
         action=None if status is Status.OK else "make room: below spool.min_free nothing is taken",
     )
+
+
+def _rights(settings: Settings) -> Finding:
+    """Patients' names and images are for the service's user alone."""
+    spool = Spool(settings.spool.directory, settings.spool.min_free)
+    places = [*Database(settings.database.url).files(), *spool.folders()]
+    wide = rights.open_to_others(places)
+    if wide:
+        named = ", ".join(map(str, wide[:3])) + (f" and {len(wide) - 3} more" if wide[3:] else "")
+        return Finding(
+            check="rights",
+            status=Status.WARNING,
+            message=f"others than their owner may use {named}",
+            action="restart the daemon, which closes what its user owns; what is another user's: "
+            f"chmod -R go= {' '.join(sorted({str(place) for place in _outermost(wide)}))}",
+        )
+    return Finding(
+        check="rights",
+        status=Status.OK,
+        message="database and spool are closed to all but their owner",
+    )
+
+
+def _outermost(places: list[Path]) -> list[Path]:
+    """Leave out what lies in another of the places."""
+    return [place for place in places if not set(place.parents) & set(places)]
 
 
 def _codecs(_settings: Settings) -> Finding:

@@ -7,14 +7,16 @@ from rich.console import Console
 from rich.text import Text
 
 from triage.cli.output import JsonOption, print_json, settings_of
+from triage.store import rights
 
 _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
 
 
 def doctor(context: typer.Context, json: JsonOption = False) -> None:
-    """Check this site: database, spool, codecs, model, receiver, queue. Exit 1 if any failed."""
+    """Check this site: database, spool, rights, codecs, model, receiver, queue. Exit 1 if any failed."""
     from triage.doctor import Finding, Status, examine
 
+    rights.write_privately()
     findings: list[Finding] = []
     console = Console(soft_wrap=True, highlight=False)
     for finding in examine(settings_of(context)):

@@ -10,6 +10,7 @@ from triage.core.studytype import StudyType
 from triage.errors import TriageError
 from triage.pipeline.gather import gather
 from triage.pipeline.judge import rules_of
+from triage.store import rights
 
 if TYPE_CHECKING:
     from triage.pipeline.overlay import Drawing
@@ -41,6 +42,7 @@ def score(
     from triage.pipeline import offline, overlay
 
     if cam is not None:
+        rights.write_privately()
         overlay.prepare_folder(cam)
     settings = settings_of(context)
     gathered = gather(paths, study_type=study_type, rules=rules_of(settings.study))

@@ -13,7 +13,7 @@ from triage.cli.worklist import STUDY, open_database, probability_text
 from triage.core.activation import ScoredView
 from triage.core.detail import InstanceDetail, StudyDetail
 from triage.errors import TriageError
-from triage.store import activations, queries
+from triage.store import activations, queries, rights
 from triage.store.spool import Spool
 
 
@@ -60,6 +60,7 @@ def _draw(context: typer.Context, views: list[ScoredView], folder: Path) -> list
     """Draw the maps into *folder*; return what `triage show --json` says of each."""
     from triage.pipeline import overlay
 
+    rights.write_privately()
     settings = settings_of(context)
     spool = Spool(settings.spool.directory, settings.spool.min_free)
     overlay.prepare_folder(folder)

@@ -34,15 +34,24 @@ class Spool:
         Raises SpoolUnavailable.
         """
         with self._translated():
-            self._incoming.mkdir(parents=True, exist_ok=True)
-            for number in range(256):
-                (self.directory / f"{number:02x}").mkdir(exist_ok=True)
+            for folder in self._inner():
+                folder.mkdir(parents=True, exist_ok=True)
             _sync_folder(self.directory)
             _sync_folder(self.directory.parent)
             too_old = time.time() - ABANDONED
             for unfinished in self._incoming.iterdir():
                 if unfinished.stat().st_mtime < too_old:
                     unfinished.unlink(missing_ok=True)
+
+    def folders(self) -> list[Path]:
+        """Return the folders that hold objects and nothing else, the outermost first."""
+        inner = self._inner()
+        shared = self.directory.is_dir() and not set(self.directory.iterdir()) <= set(inner)
+        return inner if shared else [self.directory, *inner]
+
+    def _inner(self) -> list[Path]:
+        numbered = [self.directory / f"{number:02x}" for number in range(256)]
+        return [self._incoming, *numbered]
 
     def path(self, digest: str) -> Path:
         """Return where the object with this digest lies."""
