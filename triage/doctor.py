@@ -169,6 +169,8 @@ def _model(settings: Settings) -> Finding:
     shown = f"{scorer.identity} on {scorer.device} in {scorer.precision}"
     if not settings.model.paths:
         shown += ", the reference model of the package"
+    pinned = "as model.sha256 asks" if any(settings.model.pins) else "not pinned by model.sha256"
+    shown += f", SHA-256 {', '.join(scorer.sha256)} ({pinned})"
     differences, compared = _compare(scorer, settings.model)
     if differences:
         return Finding(
@@ -199,8 +201,7 @@ def _compare(scorer: "Scorer", settings: ModelSettings) -> "tuple[list[Differenc
         if document is None:
             continue
         known = replace(stored.read(document), pictures=())
-        single = settings.model_copy(update={"path": str(path)})
-        member = scorer if len(scorer.paths) == 1 else open_scorer(single)
+        member = scorer if len(scorer.paths) == 1 else open_scorer(settings.naming(path))
         found = stored.measure(member, stored.score_specimens(member))
         differences += stored.differences(known, found)
         compared += len(known.specimens)

@@ -51,7 +51,7 @@ def calibrate(
         raise UsageError(f"{out}: exists already; name another --out, or add --force")
     if not out.absolute().parent.is_dir():
         raise UsageError(f"{out}: there is no folder {out.absolute().parent}; make it first")
-    wanted = settings_of(context).model.model_copy(update={"path": str(file)})
+    wanted = settings_of(context).model.naming(file)
 
     from triage.model.card import read_card
     from triage.research.mura import read_dataset

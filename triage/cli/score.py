@@ -48,7 +48,7 @@ def score(
     gathered = gather(paths, study_type=study_type, rules=rules_of(settings.study))
     wanted = settings.model
     if model:
-        wanted = wanted.model_copy(update={"path": tuple(map(str, model))})
+        wanted = wanted.naming(*model)
     with offline.decoders_for(gathered.studies) as decoders:  # they start beside torch
         from triage.model.scorer import open_scorer
 
