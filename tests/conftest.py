@@ -74,6 +74,14 @@ def _no_reference_model(monkeypatch):
     monkeypatch.setattr(reference, "FOLDER", Path("/nonexistent"))
 
 
+@pytest.fixture(autouse=True)
+def _own_umask():
+    """A command that is called in this process may narrow it; the next test has the usual one."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture
 def report_figure(request):
     """Return a function that puts a measured figure into the summary."""

@@ -89,6 +89,23 @@ def test_one_model_or_several_are_named(write, monkeypatch, written, paths):
     assert settings.Settings.model_validate(loaded.model_dump(mode="json")).model.paths == paths
 
 
+@pytest.mark.parametrize(
+    ("path", "sha256", "pins"),
+    [
+        ("''", "''", ()),
+        ("''", f"'{'AB' * 32}'", ("ab" * 32,)),
+        ("'a'", f"'{'0' * 64}'", ("0" * 64,)),
+        ("['a', 'b']", f"['', '{'0' * 64}']", ("", "0" * 64)),
+    ],
+)
+def test_a_hash_may_be_asked_of_each_checkpoint(write, path, sha256, pins):
+    loaded = settings.load(write(f"[model]\npath = {path}\nsha256 = {sha256}\n"))
+
+    assert loaded.model.pins == pins
+    assert settings.Settings.model_validate(loaded.model_dump(mode="json")).model.pins == pins
+    assert loaded.model.naming(Path("c")).pins == ()
+
+
 def test_a_file_in_the_working_directory_is_found(write):
     write("").with_name("triage.toml").write_text("[study]\nquiet = 7\n")
 
@@ -126,6 +143,9 @@ def test_a_file_in_the_working_directory_is_found(write):
         ("[model]\npath = ['a', '']\n", ["model.path", "name of a file for each"]),
         ("[model]\npath = ['a', 'b', 'a']\n", ["model.path", "twice"]),
         ("[model]\npath = 7\n", ["model.path", "string"]),
+        ("[model]\nsha256 = 'abc'\n", ["model.sha256", "64 hexadecimal", "'abc'"]),
+        (f"[model]\npath = 'a'\nsha256 = ['{'0' * 64}', '{'1' * 64}']\n", ["2 hashes", "1 check"]),
+        (f"[model]\npath = ['a', 'b']\nsha256 = '{'0' * 64}'\n", ["1 hashes", "2 checkpoints"]),
         ("[study\n", ["site.toml", "TOML"]),
     ],
 )

@@ -22,7 +22,7 @@ from triage.pipeline.retain import Retention
 from triage.pipeline.score import ScorerState
 from triage.pipeline.supervise import Supervisor
 from triage.settings import Settings
-from triage.store import schema
+from triage.store import rights, schema
 from triage.store.database import Database
 from triage.store.spool import Spool
 
@@ -93,6 +93,7 @@ class Daemon:
         it cannot start.
         """
         started = time.monotonic()
+        rights.write_privately()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: self._ended.set())
         self._open_store()
@@ -119,12 +120,20 @@ class Daemon:
 
     def _open_store(self) -> None:
         self._spool.prepare()
+        self._close_to_others()
         if self._settings.database.auto_upgrade:
             before, after = schema.upgrade(self._database)
             if before != after:
                 log.info("schema_upgraded", before=before, after=after)
         else:
             schema.require_latest(self._database)
+
+    def _close_to_others(self) -> None:
+        """Narrow what an earlier start, a copy or a restore left open to others than our user."""
+        closed, left = rights.narrow([*self._database.files(), *self._spool.folders()])
+        for event, places in (("rights_narrowed", closed), ("rights_too_wide", left)):
+            if places:
+                log.warning(event, places=[str(place) for place in places[:3]], count=len(places))
 
     def _start_loops(self) -> None:
         self._every(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from triage.dicom import certificate, codec_samples, codecs, scu, tls
@@ -15,7 +16,7 @@ from triage.errors import CertificateWanted, NobodyListens, SendFailed, TriageEr
 from triage.pipeline.judge import rules_of
 from triage.pipeline.reconcile import GRACE, Kind, Reconciler
 from triage.settings import ModelSettings, Settings
-from triage.store import queries, schema
+from triage.store import queries, rights, schema
 from triage.store.database import Database
 from triage.store.spool import FOLDERS, Spool
 
@@ -54,6 +55,7 @@ def examine(settings: Settings, *, repair: bool = False) -> Iterator[Finding]:
         "database": _database,
         "spool": _spool,
         "files": partial(_files, repair=repair),
+        "rights": _rights,
         "codecs": _codecs,
         "model": _model,
         "certificate": _certificate,
@@ -73,6 +75,7 @@ _ACTIONS = {
     "database": "see that it runs, that its rights are right, and run triage db upgrade",
     "spool": "make room, or correct spool.directory and its owner",
     "files": "see that database and spool can be read and written",
+    "rights": "see who owns the files, and run it as the service's user",
     "codecs": "install triage again, with its dependencies",
     "model": "import a model with triage model import, and name it in model.path",
     "certificate": "correct the setting that is named; until then the daemon does not start, or "
@@ -178,6 +181,32 @@ def _named(studies: Counter[tuple[str, str]]) -> str:
     return "".join(lines[:NAMED]) + (f"\n  and {more} studies more" if more > 0 else "")
 
 
+def _rights(settings: Settings) -> Finding:
+    """Patients' names and images are for the service's user alone."""
+    spool = Spool(settings.spool.directory, settings.spool.min_free)
+    places = [*Database(settings.database.url).files(), *spool.folders()]
+    wide = rights.open_to_others(places)
+    if wide:
+        named = ", ".join(map(str, wide[:3])) + (f" and {len(wide) - 3} more" if wide[3:] else "")
+        return Finding(
+            check="rights",
+            status=Status.WARNING,
+            message=f"others than their owner may use {named}",
+            action="restart the daemon, which closes what its user owns; what is another user's: "
+            f"chmod -R go= {' '.join(sorted({str(place) for place in _outermost(wide)}))}",
+        )
+    return Finding(
+        check="rights",
+        status=Status.OK,
+        message="database and spool are closed to all but their owner",
+    )
+
+
+def _outermost(places: list[Path]) -> list[Path]:
+    """Leave out what lies in another of the places."""
+    return [place for place in places if not set(place.parents) & set(places)]
+
+
 def _codecs(_settings: Settings) -> Finding:
     missing, broken = codecs.missing(), codec_samples.failures()
     if broken:  # it is offered, so such images are accepted and come out wrong
@@ -213,6 +242,8 @@ def _model(settings: Settings) -> Finding:
     shown = f"{scorer.identity} on {scorer.device} in {scorer.precision}"
     if not settings.model.paths:
         shown += ", the reference model of the package"
+    pinned = "as model.sha256 asks" if any(settings.model.pins) else "not pinned by model.sha256"
+    shown += f", SHA-256 {', '.join(scorer.sha256)} ({pinned})"
     differences, compared = _compare(scorer, settings.model)
     if differences:
         return Finding(
@@ -243,8 +274,7 @@ def _compare(scorer: "Scorer", settings: ModelSettings) -> "tuple[list[Differenc
         if document is None:
             continue
         known = replace(stored.read(document), pictures=())
-        single = settings.model_copy(update={"path": str(path)})
-        member = scorer if len(scorer.paths) == 1 else open_scorer(single)
+        member = scorer if len(scorer.paths) == 1 else open_scorer(settings.naming(path))
         found = stored.measure(member, stored.score_specimens(member))
         differences += stored.differences(known, found)
         compared += len(known.specimens)

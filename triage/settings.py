@@ -6,6 +6,7 @@ relative to the working directory.
 """
 
 import os
+import re
 import tomllib
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -45,6 +46,12 @@ def _ae_title(value: str) -> str:
     return value.strip()
 
 
+def _sha256(value: str) -> str:
+    if not re.fullmatch(r"([0-9A-Fa-f]{64})?", value):
+        raise ValueError("a SHA-256 has 64 hexadecimal digits; `triage model list` shows it")
+    return value.lower()
+
+
 def _part(value: str) -> str:
     return place_of(value).value
 
@@ -53,6 +60,7 @@ AETitle = Annotated[str, AfterValidator(_ae_title)]
 PartKey = Annotated[str, AfterValidator(check_key)]
 PartName = Annotated[str, AfterValidator(_part)]
 TEN_YEARS = 315_360_000
+Sha256 = Annotated[str, AfterValidator(_sha256)]
 Seconds = Annotated[float, Field(le=TEN_YEARS, allow_inf_nan=False)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -176,6 +184,7 @@ class StudySettings(Section):
 
 class ModelSettings(Section):
     path: str | tuple[str, ...] = ""
+    sha256: Sha256 | tuple[Sha256, ...] = ""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     backend: Literal["auto", "torch"] = "auto"
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
@@ -195,11 +204,29 @@ class ModelSettings(Section):
                 raise ValueError("a checkpoint stands there twice")
         return value
 
+    @model_validator(mode="after")
+    def _a_hash_for_each(self) -> Self:
+        pins, files = len(self.pins), max(1, len(self.paths))
+        if pins not in (0, files):
+            raise ValueError(f"sha256 has {pins} hashes and path names {files} checkpoints")
+        return self
+
     @property
     def paths(self) -> tuple[str, ...]:
         """The checkpoints, several being an ensemble; none takes what the package brings."""
         named = (self.path,) if isinstance(self.path, str) else self.path
         return tuple(name for name in named if name)
+
+    @property
+    def pins(self) -> tuple[str, ...]:
+        """The SHA-256 that each checkpoint must have, "" where any will do; none: all of them."""
+        if isinstance(self.sha256, tuple):
+            return self.sha256
+        return (self.sha256,) if self.sha256 else ()
+
+    def naming(self, *paths: Path) -> Self:
+        """Return these settings for checkpoints that somebody names: no hash is asked of them."""
+        return self.model_copy(update={"path": tuple(map(str, paths)), "sha256": ""})
 
 
 class WorklistSettings(Section):

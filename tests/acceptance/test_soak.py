@@ -66,7 +66,7 @@ def pictures():
     if lack("fracatlas"):
         return [studies.picture(number) for number in range(100)]
     files = sorted((SHARED_DATA / "FracAtlas-MURA" / "train").rglob("*.jpg"))
-    return [studies.read_picture(file) for file in files[::4]]
+    return [studies.read_picture(file) for file in files[::10]]
 
 
 @pytest.fixture

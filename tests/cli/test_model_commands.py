@@ -1,6 +1,8 @@
+import hashlib
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -179,6 +181,8 @@ def test_the_list_shows_the_cards_of_files_and_folders(triage, model, cardless, 
     assert [entry["path"] for entry in entries] == [str(model), "half.safetensors", str(cardless)]
     assert entries[0]["card"]["name"] == "random"
     assert entries[0]["error"] is None
+    hashes = [hashlib.sha256(Path(entry["path"]).read_bytes()).hexdigest() for entry in entries]
+    assert [entry["sha256"] for entry in entries] == hashes
     assert entries[1]["card"] is None
     assert "cut off after 5000 bytes" in entries[1]["error"]
     assert "no card" in entries[2]["error"]

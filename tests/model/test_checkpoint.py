@@ -1,3 +1,4 @@
+import hashlib
 import resource
 from contextlib import contextmanager
 from dataclasses import replace
@@ -8,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from triage.errors import ModelUnusable
 from triage.model import checkpoint
-from triage.model.card import read_card, to_metadata
+from triage.model.card import read_card, sha256_of, to_metadata
 from triage.model.densenet import densenet169
 
 
@@ -30,6 +31,22 @@ def test_weights_and_card_survive_the_file(saved, weights, card):
     assert found == card == read_card(saved)
     assert all(torch.equal(state[name], tensor.float()) for name, tensor in weights.items())
     assert not network.training
+
+
+def test_a_file_that_is_not_the_pinned_one_is_not_read(saved):
+    own = hashlib.sha256(saved.read_bytes()).hexdigest()
+    assert checkpoint.read(saved).sha256 == checkpoint.read(saved, own).sha256 == own
+    assert sha256_of(saved) == own
+    data = bytearray(saved.read_bytes())
+    data[-100] ^= 1  # of a weight: still a whole file, and another model
+    saved.write_bytes(data)
+
+    with pytest.raises(ModelUnusable) as caught:
+        checkpoint.read(saved, own)
+
+    changed = hashlib.sha256(data).hexdigest()
+    assert all(part in str(caught.value) for part in (str(saved), own, changed, "model.sha256"))
+    assert checkpoint.read(saved).sha256 == changed
 
 
 def test_tensors_keep_the_type_they_came_in(saved):

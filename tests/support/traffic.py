@@ -95,7 +95,7 @@ class Traffic:
         *,
         a_second: float,
         seed: int,
-        senders: int = 3,
+        senders: int = 6,
     ) -> None:
         """Prepare it; *pictures* are (H, W) uint8, *a_second* is images over all senders."""
         self.ledger = Ledger()
@@ -106,6 +106,7 @@ class Traffic:
         self._lock = threading.Lock()
         self._next = time.monotonic()
         self._number = 0
+        self._encoded: dict[tuple[int, str], bytes] = {}  # by picture and transfer syntax
         self._again: deque[Dataset] = deque(maxlen=300)  # acknowledged; for who sends it once more
         self._ending = threading.Event()
         self._threads = [
@@ -151,7 +152,7 @@ class Traffic:
         if kind == "report":
             return kind, [self._image(name, 1), objects.report(name)]
         if kind == "damaged":
-            return kind, [objects.truncated(name, self._picture(), 1)]
+            return kind, [objects.truncated(name, self._chance.choice(self._pictures), 1)]
         if kind == "outside":
             leg = self._image(name, 1)
             leg.BodyPartExamined = "KNEE"
@@ -161,22 +162,31 @@ class Traffic:
 
     def _image(self, name: str, number: int) -> Dataset:
         part = self._chance.choice((StudyType.HAND, StudyType.WRIST, StudyType.SHOULDER))
-        made = studies.make(name, self._picture(), number, study_type=part)
+        picture = self._chance.randrange(len(self._pictures))
+        made = studies.make(name, self._pictures[picture], number, study_type=part)
         made.SOPClassUID = made.file_meta.MediaStorageSOPClassUID = self._chance.choice(IMAGES)
         made.Modality = "DX" if made.SOPClassUID == IMAGES[0] else "CR"
-        return self._in_a_syntax(made)
+        return self._in_a_syntax(made, picture)
 
-    def _in_a_syntax(self, made: Dataset) -> Dataset:
+    def _in_a_syntax(self, made: Dataset, picture: int) -> Dataset:
+        """Write the picture's pixels in a transfer syntax by chance, encoding them once."""
         syntax = self._chance.choice(SYNTAXES)
-        if syntax.is_encapsulated:
+        if not syntax.is_encapsulated:
+            made.file_meta.TransferSyntaxUID = syntax
+        elif (known := self._encoded.get((picture, syntax))) is None:
             made.compress(syntax, generate_instance_uid=False)
+            self._encoded[picture, syntax] = made.PixelData
         else:
             made.file_meta.TransferSyntaxUID = syntax
+            made.PixelData = known
+            made["PixelData"].VR = "OB"
+            made["PixelData"].is_undefined_length = True
         return made
 
     def _replaced(self, former: Dataset) -> Dataset:
         """Return another image under the same identifiers."""
-        made = studies.make("SOAK", self._picture(), int(former.InstanceNumber))
+        picture = self._chance.randrange(len(self._pictures))
+        made = studies.make("SOAK", self._pictures[picture], int(former.InstanceNumber))
         for keyword in (
             *("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"),
             *("AccessionNumber", "PatientID", "PatientName", "Modality", "BodyPartExamined"),
@@ -185,10 +195,7 @@ class Traffic:
         made.AnatomicRegionSequence = former.AnatomicRegionSequence
         made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID
         made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
-        return self._in_a_syntax(made)
-
-    def _picture(self) -> Any:
-        return self._pictures[self._chance.randrange(len(self._pictures))]
+        return self._in_a_syntax(made, picture)
 
     def _deliver(self, kind: str, datasets: list[Dataset]) -> None:
         """Send until each is acknowledged, at the pace of all senders together."""

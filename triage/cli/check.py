@@ -10,6 +10,8 @@ from triage.cli.output import JsonOption, check_target, print_json, print_table,
 from triage.errors import ModelDiffers, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from triage.model.card import Card
     from triage.model.scorer import Scorer
     from triage.model.selfcheck import Trial
@@ -45,7 +47,7 @@ def check(
     _refuse_contradictions(picture or [], expect, write, force=force)
     wanted = settings_of(context).model
     if file is not None:
-        wanted = wanted.model_copy(update={"path": str(file)})
+        wanted = wanted.naming(file)
 
     from triage.model import stored
     from triage.model.scorer import open_scorer
@@ -126,11 +128,11 @@ def _document(scorer: "Scorer", trial: "Trial") -> dict[str, Any]:
     from triage.model.card import to_document
 
     members = [
-        {"path": path, "card": to_document(card)}
-        for path, card in zip(scorer.paths, scorer.ensemble.cards, strict=True)
+        {"path": path, "sha256": sha256, "card": to_document(card)}
+        for path, sha256, card in _checkpoints(scorer)
     ]
     return {
-        **(members[0] if len(members) == 1 else {"path": None, "card": None}),
+        **(members[0] if len(members) == 1 else {"path": None, "sha256": None, "card": None}),
         "members": members,
         "device": scorer.device,
         "backend": scorer.backend,
@@ -144,8 +146,9 @@ def _document(scorer: "Scorer", trial: "Trial") -> dict[str, Any]:
 
 def report(scorer: "Scorer", trial: "Trial", found: "Outputs | None" = None) -> None:
     """Print what the card says and what the model gives."""
-    for path, card in zip(scorer.paths, scorer.ensemble.cards, strict=True):
-        print_table(["card", ""], _facts(card), title=f"{path}: usable")
+    for path, sha256, card in _checkpoints(scorer):
+        rows = [["SHA-256", sha256], *_facts(card)]
+        print_table(["card", ""], rows, title=f"{path}: usable")
         typer.echo()
     pictures = found.pictures if found else ()
     print_table(
@@ -160,6 +163,10 @@ def report(scorer: "Scorer", trial: "Trial", found: "Outputs | None" = None) -> 
         f"{trial.single * 1000:.0f} ms a view alone, {trial.batched * 1000:.0f} ms in batches; "
         f"repeated passes differ by at most {trial.spread:.1e}"
     )
+
+
+def _checkpoints(scorer: "Scorer") -> "Iterator[tuple[Path, str, Card]]":
+    return zip(scorer.paths, scorer.sha256, scorer.ensemble.cards, strict=True)
 
 
 def _facts(card: "Card") -> list[list[str]]:

@@ -4,7 +4,7 @@ import typer
 
 from triage.cli.output import JsonOption, print_json, settings_of
 from triage.errors import DatabaseUnavailable
-from triage.store import schema
+from triage.store import rights, schema
 from triage.store.database import Database
 
 app = typer.Typer(help="The database's schema.", no_args_is_help=True)
@@ -13,6 +13,7 @@ app = typer.Typer(help="The database's schema.", no_args_is_help=True)
 @app.command()
 def upgrade(context: typer.Context) -> None:
     """Bring the schema to the version that this triage needs."""
+    rights.write_privately()
     before, after = schema.upgrade(Database(settings_of(context).database.url))
     if before == after:
         typer.echo(f"the schema is up to date: {after}", err=True)

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from triage.cli.output import JsonOption, print_json, settings_of
+from triage.store import rights
 
 _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
 
@@ -20,12 +21,13 @@ def doctor(
         typer.Option("--repair", help="Bring spool and database together where they have parted."),
     ] = False,
 ) -> None:
-    """Check this site: database, spool, files, codecs, model, receiver, queue.
+    """Check this site: database, spool, files, rights, codecs, model, certificate, receiver, queue.
 
     Exit 1 if any failed.
     """
     from triage.doctor import Finding, Status, examine
 
+    rights.write_privately()
     findings: list[Finding] = []
     console = Console(soft_wrap=True, highlight=False)
     for finding in examine(settings_of(context), repair=repair):

@@ -88,7 +88,7 @@ def evaluate(
 
 
 def _naming(settings: "ModelSettings", path: Path | None) -> "ModelSettings":
-    return settings.model_copy(update={"path": str(path)}) if path else settings
+    return settings.naming(path) if path else settings
 
 
 def _measured(

@@ -48,7 +48,17 @@ def list_models(
         print_json(entries)
         return
     print_table(
-        ["file", "name", "version", "input", "accepts", "training data", "licence", "error"],
+        [
+            "file",
+            "name",
+            "version",
+            "input",
+            "accepts",
+            "training data",
+            "licence",
+            "SHA-256",
+            "error",
+        ],
         [_row(entry) for entry in entries],
     )
 
@@ -62,18 +72,21 @@ def _checkpoints(places: Iterable[Path]) -> Iterable[Path]:
 
 
 def _entry(file: Path) -> dict[str, Any]:
-    from triage.model.card import read_card, to_document
+    from triage.model.card import read_card, sha256_of, to_document
 
+    entry: dict[str, Any] = {"path": file, "sha256": None, "card": None, "error": None}
     try:
-        return {"path": file, "card": to_document(read_card(file)), "error": None}
+        entry["sha256"] = sha256_of(file)
+        entry["card"] = to_document(read_card(file))
     except ModelUnusable as error:
-        return {"path": file, "card": None, "error": str(error)}
+        entry["error"] = str(error)
+    return entry
 
 
 def _row(entry: dict[str, Any]) -> list[str]:
-    card = entry["card"]
+    card, sha256 = entry["card"], entry["sha256"] or ""
     if card is None:
-        return [str(entry["path"]), "", "", "", "", "", "", entry["error"]]
+        return [str(entry["path"]), "", "", "", "", "", "", sha256, entry["error"]]
     preprocessing = card["preprocessing"]
     return [
         str(entry["path"]),
@@ -83,6 +96,7 @@ def _row(entry: dict[str, Any]) -> list[str]:
         "all" if set(card["accepted"]) == set(StudyType) else ", ".join(card["accepted"]),
         card["training_data"],
         card["licence"],
+        sha256,
         "",
     ]
 

@@ -10,6 +10,7 @@ from triage.core.studytype import StudyType
 from triage.errors import TriageError
 from triage.pipeline.gather import gather
 from triage.pipeline.judge import rules_of
+from triage.store import rights
 
 if TYPE_CHECKING:
     from triage.pipeline.overlay import Drawing
@@ -41,12 +42,13 @@ def score(
     from triage.pipeline import offline, overlay
 
     if cam is not None:
+        rights.write_privately()
         overlay.prepare_folder(cam)
     settings = settings_of(context)
     gathered = gather(paths, study_type=study_type, rules=rules_of(settings.study))
     wanted = settings.model
     if model:
-        wanted = wanted.model_copy(update={"path": tuple(map(str, model))})
+        wanted = wanted.naming(*model)
     with offline.decoders_for(gathered.studies) as decoders:  # they start beside torch
         from triage.model.scorer import open_scorer
 

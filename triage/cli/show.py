@@ -13,7 +13,7 @@ from triage.cli.worklist import STUDY, open_database, probability_text
 from triage.core.audit import AuditKind
 from triage.core.detail import InstanceDetail, StudyDetail
 from triage.errors import TriageError
-from triage.store import activations, audit, queries
+from triage.store import activations, audit, queries, rights
 from triage.store.database import Database
 from triage.store.spool import Spool
 
@@ -65,6 +65,7 @@ def _draw(
     """Draw the maps into *folder*; return what `triage show --json` says of each."""
     from triage.pipeline import overlay
 
+    rights.write_privately()
     settings = settings_of(context)
     spool = Spool(settings.spool.directory, settings.spool.min_free)
     views = activations.scored_views(database, study_id)

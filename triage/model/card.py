@@ -9,6 +9,7 @@ the header's length as a little-endian 64-bit integer, the header in JSON, then
 the tensors' bytes.
 """
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Literal, TypeAlias
@@ -155,6 +156,15 @@ def read_card(path: Path) -> Card:
     try:
         with path.open("rb") as stream:
             return card_of(read_metadata(stream, path), path)
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a checkpoint's file, to be shown. Raises ModelUnusable."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise unreadable(path, error) from error
 

@@ -1,7 +1,9 @@
 """A checkpoint: one safetensors file that holds the weights and their card."""
 
+import hashlib
 import io
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import safetensors.torch
@@ -18,19 +20,43 @@ from triage.model.durable import replacing
 COUNTER = "num_batches_tracked"
 
 
-def load(path: Path) -> tuple[Card, nn.Module]:
-    """Return the card and the network, in float32, in evaluation mode, on the CPU.
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A checkpoint as it was read: card, network and hash are of the same bytes."""
 
-    Raises ModelUnusable for whatever `triage.model.card.read_card` refuses, and
-    for an unknown architecture or tensors that do not fit it or are not finite.
+    card: Card
+    network: nn.Module  # in float32, in evaluation mode, on the CPU
+    sha256: str
+
+
+def load(path: Path) -> tuple[Card, nn.Module]:
+    """Return the card and the network of a checkpoint; see `read`."""
+    found = read(path)
+    return found.card, found.network
+
+
+def read(path: Path, pin: str = "") -> Checkpoint:
+    """Read a checkpoint, whose SHA-256 must be *pin* where that is not empty.
+
+    Raises ModelUnusable for whatever `triage.model.card.read_card` refuses, for
+    another hash, and for an unknown architecture or tensors that do not fit it
+    or are not finite.
     """
     try:
-        # Once, as a whole: the card and the weights are of one file even if it is replaced now.
+        # Once, as a whole: what was hashed is what is used, even if the file is replaced now.
         data = path.read_bytes()
     except OSError as error:
         raise unreadable(path, error) from error
+    found = hashlib.sha256(data).hexdigest()
+    if pin and found != pin:
+        raise ModelUnusable(
+            f"{path}: its SHA-256 is {found}, and model.sha256 asks for {pin}, so it is not used; "
+            "put the file back that has this hash or, if the model was changed on purpose, write "
+            "its own hash into model.sha256 and restart the daemon"
+        )
     card = card_of(read_metadata(io.BytesIO(data), path), path)
-    return card, build(card.architecture, read_tensors(data, path), path)
+    network = build(card.architecture, read_tensors(data, path), path)
+    return Checkpoint(card=card, network=network, sha256=found)
 
 
 def read_tensors(data: bytes, path: Path) -> dict[str, Tensor]:

@@ -42,6 +42,7 @@ def open_scorer(settings: ModelSettings) -> "Scorer":
     """
     return Scorer(
         *chosen_paths(settings),
+        pins=settings.pins,
         device=settings.device,
         backend=settings.backend,
         precision=settings.precision,
@@ -63,6 +64,7 @@ class _Member:
     path: Path
     card: Card
     network: Any
+    sha256: str
 
     def input_from(self, batch: torch.Tensor, source: Preprocessing) -> torch.Tensor:
         """Normalise as this card says what was normalised as *source* says, (N, 3, S, S)."""
@@ -79,7 +81,8 @@ class _Member:
 class Scorer:
     """A loaded model, or several as an ensemble. One thread scores at a time; any may `prepare`.
 
-    ``ensemble`` is what the cards come to together, ``paths`` the checkpoints;
+    ``ensemble`` is what the cards come to together, ``paths`` the checkpoints, *pins* the
+    SHA-256 that each must have, "" or none where any will do;
     ``device`` ("cpu" or "cuda"), ``backend``, ``precision`` and ``threads`` (of the
     CPU, for the whole process) are what the settings came to on this machine.
     """
@@ -87,6 +90,7 @@ class Scorer:
     def __init__(
         self,
         *paths: Path,
+        pins: Sequence[str] = (),
         device: str = "auto",
         backend: str = "auto",
         precision: str = "auto",
@@ -101,17 +105,19 @@ class Scorer:
         self.precision = str(self._dtype).removeprefix("torch.")
         self.threads = threads or usable_cores()
         torch.set_num_threads(self.threads)
-        self._members = [self._load(path) for path in paths]
+        wanted = zip(paths, pins or [""] * len(paths), strict=True)
+        self._members = [self._load(path, pin) for path, pin in wanted]
         self.ensemble = Ensemble.of({member.path: member.card for member in self._members})
         # Kernels are chosen and memory is taken now, not while the first study waits; and a
         # network that overflows in this precision is refused here, not at every view.
         self.score([self.prepare(np.zeros((1, 1), np.uint8))])
 
-    def _load(self, path: Path) -> _Member:
-        card, network = checkpoint.load(path)
+    def _load(self, path: Path, pin: str) -> _Member:
+        found = checkpoint.read(path, pin)
         # channels_last is the layout of the CPU's and the GPU's convolution kernels: a third faster.
-        network = network.to(self.device, self._dtype).to(memory_format=torch.channels_last)
-        return _Member(path, card, network)
+        network = found.network.to(self.device, self._dtype)
+        network = network.to(memory_format=torch.channels_last)
+        return _Member(path, found.card, network, found.sha256)
 
     @property
     def card(self) -> Card:
@@ -124,6 +130,11 @@ class Scorer:
     def identity(self) -> str:
         """Name and version of the model, or of each member."""
         return self.ensemble.identity
+
+    @property
+    def sha256(self) -> tuple[str, ...]:
+        """The SHA-256 of each checkpoint, of the bytes that were loaded."""
+        return tuple(member.sha256 for member in self._members)
 
     @property
     def name(self) -> str:

@@ -94,6 +94,7 @@ class ScoringProcess:
         log.info(
             "scorer_ready",
             model=scorer.identity,
+            sha256=scorer.sha256,
             device=scorer.device,
             precision=scorer.precision,
             threads=scorer.threads,

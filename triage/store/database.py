@@ -49,15 +49,20 @@ class Database:
         except (SQLAlchemyError, ValueError) as error:
             raise ConfigurationError(f"database.url: {error}") from error
 
+    def files(self) -> list[Path]:
+        """Return SQLite's files, whether they are there or not; none of PostgreSQL's."""
+        if not self.is_sqlite:
+            return []
+        path = Path(make_url(self.url).database or "").absolute()
+        return [path.with_name(path.name + ending) for ending in ("", "-wal", "-shm", "-journal")]
+
     def require_file(self) -> None:
         """Raise DatabaseUnavailable where SQLite would make an empty file of a wrong path."""
-        if self.is_sqlite:
-            path = Path(make_url(self.url).database or "").absolute()
-            if not path.is_file():
-                raise DatabaseUnavailable(
-                    f"there is no database at {path}; is this the right folder, or is --config "
-                    "missing? triage serve or triage db upgrade makes a new one"
-                )
+        if self.is_sqlite and not (path := self.files()[0]).is_file():
+            raise DatabaseUnavailable(
+                f"there is no database at {path}; is this the right folder, or is --config "
+                "missing? triage serve or triage db upgrade makes a new one"
+            )
 
     @property
     def name(self) -> str:

@@ -7,6 +7,7 @@ closed closes what lies in it, so of the spool it is the folders that count.
 import os
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO  # what group and all others may
@@ -24,15 +25,14 @@ def open_to_others(places: Iterable[Path]) -> list[Path]:
 
 def narrow(places: Iterable[Path]) -> tuple[list[Path], list[Path]]:
     """Close to others what is ours; return what was closed, and what others own and left open."""
-    closed, left = [], []
-    for place in open_to_others(places):
-        try:
-            place.chmod(stat.S_IMODE(place.stat().st_mode) & ~OTHERS)
-        except OSError:  # not ours, or on a file system without rights
-            left.append(place)
-        else:
-            closed.append(place)
-    return closed, left
+    wide = open_to_others(places)
+    for place in wide:
+        with suppress(OSError):  # gone meanwhile, or on a file system that forbids it
+            status = place.stat()
+            if status.st_uid == os.geteuid():
+                place.chmod(stat.S_IMODE(status.st_mode) & ~OTHERS)
+    left = open_to_others(wide)
+    return [place for place in wide if place not in left], left
 
 
 def _mode(place: Path) -> int:

@@ -50,10 +50,8 @@ class Spool:
         Raises SpoolUnavailable.
         """
         with self._translated():
-            self._incoming.mkdir(parents=True, exist_ok=True)
-            self._quarantine.mkdir(exist_ok=True)
-            for name in FOLDERS:
-                (self.directory / name).mkdir(exist_ok=True)
+            for folder in self._inner():
+                folder.mkdir(parents=True, exist_ok=True)
             _sync_folder(self.directory)
             _sync_folder(self.directory.parent)
             too_old = time.time() - ABANDONED
@@ -61,6 +59,15 @@ class Spool:
                 with suppress(FileNotFoundError):  # another daemon has just finished it
                     if unfinished.stat().st_mtime < too_old:
                         unfinished.unlink()
+
+    def folders(self) -> list[Path]:
+        """Return the folders that hold objects and nothing else, the outermost first."""
+        inner = self._inner()
+        shared = self.directory.is_dir() and not set(self.directory.iterdir()) <= set(inner)
+        return inner if shared else [self.directory, *inner]
+
+    def _inner(self) -> list[Path]:
+        return [self._incoming, self._quarantine, *(self.directory / name for name in FOLDERS)]
 
     def path(self, digest: str) -> Path:
         """Return where the object with this digest lies."""
