@@ -18,20 +18,20 @@ def kinds(found):
     return [each.kind for each in found]
 
 
-def test_a_file_without_a_row_is_filed_as_of_when_it_came(site):
-    file = site.receive("S", 1)
-    site.forget(file)
+def test_a_file_without_a_row_is_filed_as_of_when_it_came(any_site):
+    file = any_site.receive("S", 1)
+    any_site.forget(file)
 
-    found = site.reconcile()
+    found = any_site.reconcile()
 
     assert kinds(found) == [Kind.ADOPTED]
-    assert site.states("S") == ["pending"]
-    row = site.row("S")
+    assert any_site.states("S") == ["pending"]
+    row = any_site.row("S")
     assert row.accession_number == "S"
     assert row.received_at.timestamp() == pytest.approx(file.stat().st_mtime, abs=1e-3)
-    (entry,) = site.audited("adopted")
+    (entry,) = any_site.audited("adopted")
     assert (entry.actor, entry.detail) == ("triage", "new")
-    assert site.reconcile() == []
+    assert any_site.reconcile() == []
 
 
 def test_images_that_are_found_in_any_order_make_the_study_as_old_as_its_first(site):
@@ -75,46 +75,48 @@ def test_a_file_from_the_future_is_filed_all_the_same(site):
 
 
 @pytest.mark.parametrize("first", [1, 2])
-def test_of_two_versions_that_are_found_the_newer_one_counts(site, first):
-    versions = {picture: site.receive("S", 1, picture=picture) for picture in (first, 3 - first)}
-    site.forget(versions[1])
+def test_of_two_versions_that_are_found_the_newer_one_counts(any_site, first):
+    versions = {
+        picture: any_site.receive("S", 1, picture=picture) for picture in (first, 3 - first)
+    }
+    any_site.forget(versions[1])
     age(versions[1], 2)
     age(versions[2], 1)
 
-    site.reconcile()
+    any_site.reconcile()
 
-    counting = site.sql("SELECT digest FROM instance WHERE state <> 'replaced'")
+    counting = any_site.sql("SELECT digest FROM instance WHERE state <> 'replaced'")
     assert [row.digest for row in counting] == [versions[2].stem]
-    assert len(site.digests()) == 2
-    assert site.row("S").views == 1
+    assert len(any_site.digests()) == 2
+    assert any_site.row("S").views == 1
 
 
-def test_several_daemons_that_find_the_same_files_file_them_once(site):
-    files = [site.receive(f"S{number}") for number in range(6)]
-    site.forget(files[0])
+def test_several_daemons_that_find_the_same_files_file_them_once(any_site):
+    files = [any_site.receive(f"S{number}") for number in range(6)]
+    any_site.forget(files[0])
     for file in files:
         age(file, 1)
 
     with ThreadPoolExecutor(3) as daemons:
-        list(daemons.map(lambda _: site.reconcile(), range(3)))
+        list(daemons.map(lambda _: any_site.reconcile(), range(3)))
 
-    assert len(site.digests()) == 6
-    assert len(site.audited("adopted")) == 6
+    assert len(any_site.digests()) == 6
+    assert len(any_site.audited("adopted")) == 6
 
 
-def test_a_file_whose_content_is_not_its_name_s_is_set_aside_and_never_deleted(site):
-    file = site.receive("S")
-    site.forget(file)
+def test_a_file_whose_content_is_not_its_name_s_is_set_aside_and_never_deleted(any_site):
+    file = any_site.receive("S")
+    any_site.forget(file)
     for content in (b"decayed", b"decayed again"):
         file.write_bytes(content)
         age(file, 1)
-        (found,) = site.reconcile()
+        (found,) = any_site.reconcile()
         assert found.kind is Kind.QUARANTINED
 
-    assert site.digests() == []
-    aside = site.spool.directory / "quarantine"
+    assert any_site.digests() == []
+    aside = any_site.spool.directory / "quarantine"
     assert {path.read_bytes() for path in aside.iterdir()} == {b"decayed", b"decayed again"}
-    assert len(site.audited("quarantined")) == 2
+    assert len(any_site.audited("quarantined")) == 2
 
 
 def test_a_valid_file_under_another_s_name_is_set_aside(site):
@@ -140,21 +142,21 @@ def test_what_is_not_ours_is_left_alone(site):
     assert all(other.exists() for other in others)
 
 
-def test_a_row_without_its_file_is_named_and_comes_back_by_sending_again(site):
-    file = site.receive("S")
+def test_a_row_without_its_file_is_named_and_comes_back_by_sending_again(any_site):
+    file = any_site.receive("S")
     file.unlink()
-    site.lose_all()
+    any_site.lose_all()
 
-    (found,) = site.reconcile()
+    (found,) = any_site.reconcile()
     assert found.kind is Kind.MISSING
     assert (found.lost.accession_number, found.lost.digest) == ("S", file.stem)
-    assert site.states("S") == ["failed"]
-    site.receive("S")
+    assert any_site.states("S") == ["failed"]
+    any_site.receive("S")
 
     assert file.exists()
-    assert site.states("S") == ["pending"]
-    assert site.woken == 2
-    assert site.reconcile() == []
+    assert any_site.states("S") == ["pending"]
+    assert any_site.woken == 2
+    assert any_site.reconcile() == []
 
 
 def test_a_file_that_was_put_back_by_hand_is_scored_when_its_bytes_come_again(site):
@@ -218,13 +220,15 @@ def test_nobody_misses_a_former_version_or_what_was_read_long_ago(site):
     assert site.reconcile(keep=3600) == []
 
 
-def test_a_file_that_retention_had_deleted_is_deleted_again(site):
-    file = site.receive("S")
-    site.mark_read("S", hours_ago=2)
-    mark_oldest(site.database, ago(0), why="spool.keep")  # and killed before it deleted the file
+def test_a_file_that_retention_had_deleted_is_deleted_again(any_site):
+    file = any_site.receive("S")
+    any_site.mark_read("S", hours_ago=2)
+    mark_oldest(
+        any_site.database, ago(0), why="spool.keep"
+    )  # and killed before it deleted the file
 
-    assert kinds(site.reconcile(repair=False)) == [Kind.LEFT_OVER]
-    assert kinds(site.reconcile()) == [Kind.DELETED_AGAIN]
+    assert kinds(any_site.reconcile(repair=False)) == [Kind.LEFT_OVER]
+    assert kinds(any_site.reconcile()) == [Kind.DELETED_AGAIN]
 
     assert not file.exists()
 

@@ -120,7 +120,13 @@ class Site(Store):
         """Look through the whole spool; return what was found."""
         allowance = Allowance(keep=keep, low_water=0)
         reconciler = Reconciler(self.database, self.spool, RULES, allowance)
-        return [each for name in FOLDERS for each in reconciler.folder(name, repair=repair)]
+        # Most of the 256 folders are empty, and each costs the database a question.
+        known = {digest[:2] for digest in self.digests()}
+        names = [name for name in FOLDERS if name in known or self._has_entries(name)]
+        return [each for name in names for each in reconciler.folder(name, repair=repair)]
+
+    def _has_entries(self, folder):
+        return any((self.spool.directory / folder).iterdir())
 
     def rescorer(self):
         return Rescorer(self.database, self.spool, RULES)
