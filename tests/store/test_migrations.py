@@ -1,37 +1,21 @@
-"""A filled database of an earlier version goes on after the upgrade."""
+"""A filled database of an earlier version goes on after the upgrade, and no way leads back."""
 
 import pytest
+from alembic import command
 from sqlalchemy import text
 
+from tests.support import filled
 from tests.support.store import Store, at
 from triage.core.activation import CoarseMap
-from triage.store import schema
+from triage.core.audit import AuditKind
+from triage.errors import DatabaseUnavailable
+from triage.store import audit, reading, retention, schema
 from triage.store.activations import scored_views
 from triage.store.database import Database
 from triage.store.scoring import Result, save_results
 
-STUDY = """
-INSERT INTO study (id, study_instance_uid, received_at, opened_at, last_received_at, waiting_since,
-    completed_at, status, study_type, side, label, probability, model, views, views_scored,
-    reading_state, image_after_reading, overdue, band, weight)
-VALUES (7, '1.1', :noon, :noon, :noon, :noon, :noon, 'scored', 'hand', 'L', 'abnormal', 0.9, 'm 1',
-    1, 1, 'unread', false, false, 1, -0.9)
-"""
-INSTANCE = """
-INSERT INTO instance (id, study_id, sop_instance_uid, digest, pixel_digest, series_instance_uid,
-    sop_class_uid, transfer_syntax_uid, modality, body_part, study_type, side, frames, state, size,
-    calling_ae_title, received_at)
-VALUES (8, 7, '1.1.1', 'aa', 'bb', '1.1.0', '1.2.840.10008.5.1.4.1.1.1.1', '1.2.840.10008.1.2.1',
-    'DX', 'HAND', 'hand', 'L', 1, 'scorable', 1000, 'PACS', :noon)
-"""
-VIEW = """
-INSERT INTO view (id, study_id, instance_id, frame, state, probability, threshold, model, attempts,
-    interruptions)
-VALUES (9, 7, 8, 1, 'scored', 0.9, 0.5, 'm 1', 0, 0)
-"""
 
-
-@pytest.fixture(params=["0001", "0002"])
+@pytest.fixture(params=["0001", "0002", "0003"])
 def revision(request):
     """Each schema that came before this version's."""
     return request.param
@@ -39,55 +23,107 @@ def revision(request):
 
 @pytest.fixture
 def old(database_url, revision):
-    """A database of an earlier schema with one scored study."""
+    """A filled database of an earlier schema."""
     database = Database(database_url)
     schema.upgrade(database, revision)
-    noon = at(0) if database_url.startswith("postgresql") else at(0).strftime("%FT%T.%fZ")
-    with database.writing() as connection:
-        for statement in (STUDY, INSTANCE, VIEW):
-            connection.execute(text(statement), {"noon": noon})
+    filled.fill(database, revision)
     yield database
     database.close()
 
 
-def test_the_upgrade_keeps_what_is_there(old, revision):
+def test_the_upgrade_keeps_every_value_and_the_reading_order(old, revision):
+    before = filled.contents(old)
+
     assert schema.upgrade(old) == (revision, schema.latest())
 
-    store = Store(old)
     assert schema.differences(old) == []
-    row = store.row()
-    assert (row.status, row.probability, row.views_scored) == ("scored", 0.9, 1)
-    (entry,) = store.detail().instances
-    assert (entry.study_type, entry.part_from, entry.exposed_field) == ("hand", None, None)
+    after = filled.contents(old)
+    for table, rows in before.items():
+        assert len(after[table]) == len(rows)
+        for then, now in zip(rows, after[table], strict=True):
+            assert {name: now[name] for name in then} == then, table
 
 
-def test_a_view_that_was_scored_before_has_no_map_until_it_is_scored_again(old):
+def test_an_upgraded_database_goes_on_with_its_studies(old):
     schema.upgrade(old)
     store = Store(old)
 
-    (before,) = scored_views(old, store.id())
-    store.rescore(60)
+    store.file("1.3", "1.3.2", seconds=60)
+    store.file("1.99", seconds=61)
+    work = store.hold(seconds=100)
+    store.save(work, 0.5, seconds=101)
+    while work := store.hold(seconds=102):  # those that had trouble before come alone
+        store.save(work, 0.5, seconds=102)
+    store.complete(200)
+    reading.mark_read(old, store.id("1.3"), "ada", "normal", at(201))
+
+    assert store.row("1.3").probability == pytest.approx(0.7)
+    assert {store.row(f"1.{number}").status for number in (1, 2, 3, 99)} == {"scored"}
+    assert store.row("1.6").status == "unscorable"
+    assert store.kinds("1.3") == ["received", "reopened", "scored", "read"]
+    told = list(audit.entries(old, audit.Wanted()))
+    assert [entry.kind for entry in told] == [
+        AuditKind.RECEIVED,
+        AuditKind.RECEIVED,
+        AuditKind.READ,
+    ]
+
+
+def test_the_pixels_of_what_was_read_before_the_upgrade_go_in_their_turn(old):
+    schema.upgrade(old)
+
+    early = retention.mark_oldest(old, at(100), why="spool.keep", before=at(39))
+    marked = retention.mark_oldest(old, at(100), why="spool.keep", before=at(41))
+
+    assert early is None
+    assert marked.study_instance_uid == "1.5"
+    assert retention.mark_oldest(old, at(101), why="spool.low_water") is None
+
+
+def test_a_view_that_was_scored_before_has_no_map_until_it_is_scored_again(old, revision):
+    schema.upgrade(old)
+    store = Store(old)
+    with old.writing() as connection:
+        connection.execute(text("DELETE FROM view WHERE state = 'pending'"))
+
+    (before,) = scored_views(old, store.id("1.8"))
+    store.rescore(60, study="1.8")
     (work,) = store.hold(seconds=61)
-    new = CoarseMap(height=1, width=1, cells=b"ab", side=32, resize="squeeze")
+    new = CoarseMap(height=1, width=1, cells=b"cd", side=32, resize="squeeze")
     result = Result(work=work, probability=0.2, threshold=0.5, model="m 2", map=new)
     save_results(old, "s1", [result], at(62))
 
-    assert (before.map, before.waiting) == (None, False)
-    assert [view.map for view in scored_views(old, store.id())] == [new]
+    assert (before.map is None) == (revision < "0003")
+    assert [view.map for view in scored_views(old, store.id("1.8"))] == [new]
 
 
-def test_an_upgraded_study_takes_further_images(old):
-    schema.upgrade(old)
-    store = Store(old)
+@pytest.mark.parametrize("target", ["0003", "0002", "0001", "base"])
+def test_there_is_no_way_back(database_url, target):
+    database = Database(database_url)
+    schema.upgrade(database, "0003")
+    filled.fill(database, "0003")
+    schema.upgrade(database)
+    before = filled.contents(database)
 
-    store.sql("SELECT 1 FROM instance WHERE exposure_id IS NULL")
-    if old.name.startswith("PostgreSQL"):  # the rows above did not draw from its sequences
-        with old.writing() as connection:
-            for table in ("instance", "view", "history"):
-                connection.execute(
-                    text(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), 100)")
-                )
-    store.file(sop="1.1.2", seconds=60)
-    store.score(0.5, seconds=61)
+    with pytest.raises(DatabaseUnavailable, match="restore the backup"):
+        downgrade(database, target)
 
-    assert store.row().probability == pytest.approx(0.7)
+    assert schema.current(database) == schema.latest()
+    assert filled.contents(database) == before
+    database.close()
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
+def test_no_earlier_schema_has_a_way_back_either(old, revision):
+    with pytest.raises(DatabaseUnavailable, match="restore the backup"):
+        downgrade(old, "-1")
+
+    assert schema.current(old) == revision
+
+
+def downgrade(database, target):
+    """Ask Alembic itself; the command line has no such command."""
+    config = schema._config()
+    with database.writing() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, target)

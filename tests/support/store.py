@@ -90,9 +90,9 @@ class Store:
         """Score everything that waits."""
         return self.save(self.hold(seconds=seconds), probability, seconds=seconds)
 
-    def rescore(self, seconds, today=None, by="anna"):
+    def rescore(self, seconds, today=None, by="anna", study="1.1"):
         """Queue the study again; *today* is what its files say now, by row id."""
-        rescoring.rescore_study(self.database, self.id(), today or {}, at(seconds), by)
+        rescoring.rescore_study(self.database, self.id(study), today or {}, at(seconds), by)
 
     def complete(self, seconds):
         patience = Patience(quiet=10, limit=600)

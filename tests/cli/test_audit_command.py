@@ -1,0 +1,177 @@
+"""`triage audit`, and the commands that write the trail."""
+
+import json
+import sys
+
+import pytest
+
+from tests.support.keeping import Site, age
+from triage import cli
+from triage.store import schema
+from triage.store.database import Database
+
+KEYS = [
+    "at",
+    "kind",
+    "actor",
+    "study_instance_uid",
+    "accession_number",
+    "sop_instance_uid",
+    "detail",
+]
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LOGNAME", "ada")
+    monkeypatch.delenv("SUDO_USER", raising=False)
+    database = Database("sqlite:///triage.db")
+    schema.upgrade(database)
+    site = Site(database, tmp_path)
+    site.receive("A1")
+    site.receive("A2")
+    yield site
+    database.close()
+
+
+@pytest.fixture
+def triage(monkeypatch, capfd):
+    """Run the command line as its users do; return (exit code, standard output, error)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["triage", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code or 0
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return run
+
+
+def trail(triage, *options):
+    code, out, err = triage("audit", "--json", *options)
+    assert code == 0, err
+    return json.loads(out)
+
+
+def test_the_trail_is_an_array_oldest_first(site, triage):
+    triage("read", "A2", "--by", "bob", "--finding", "normal")
+
+    entries = trail(triage)
+
+    assert [entry["kind"] for entry in entries] == ["received", "received", "read"]
+    assert all(list(entry) == KEYS for entry in entries)
+    assert entries[0]["actor"] == "PACS@192.0.2.7"
+    assert (entries[2]["actor"], entries[2]["detail"]) == ("bob", "normal")
+    assert entries[2]["at"].endswith("Z")
+
+
+def test_an_empty_trail_is_an_empty_array(site, triage):
+    assert trail(triage, "--until", "2001-01-01") == []
+
+
+def test_showing_a_study_is_written_down_with_the_user_s_name(site, triage):
+    triage("show", "A1")
+
+    (entry,) = trail(triage, "--kind", "shown")
+
+    assert (entry["actor"], entry["accession_number"]) == ("ada", "A1")
+
+
+def test_behind_sudo_it_is_the_caller_s_name(site, triage, monkeypatch):
+    monkeypatch.setenv("SUDO_USER", "eve")
+
+    triage("show", "A1")
+
+    assert trail(triage, "--kind", "shown")[0]["actor"] == "eve"
+
+
+def test_what_cannot_be_written_down_is_not_shown(site, triage):
+    with site.database.writing() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER full_disk BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+
+    code, out, _ = triage("show", "A1")
+
+    assert (code, out) == (1, "")
+
+
+def test_writing_images_of_a_study_is_written_down(site, triage):
+    site.score_all()
+
+    triage("show", "A1", "--cam", "maps")
+
+    assert [entry["kind"] for entry in trail(triage, "--study", "A1")] == [
+        "received",
+        "shown",
+        "exported",
+    ]
+
+
+def test_entries_are_asked_for_by_study_and_time(site, triage):
+    (received,) = trail(triage, "--study", "A1")
+
+    assert received["accession_number"] == "A1"
+    assert trail(triage, "--since", received["at"], "--limit", "1") == [received]
+    assert trail(triage, "--until", received["at"]) == []
+
+
+def test_people_read_a_line_an_entry(site, triage):
+    code, out, _ = triage("audit")
+
+    assert code == 0
+    assert len(out.splitlines()) == 2
+    assert "PACS@192.0.2.7" in out
+
+
+@pytest.mark.parametrize("options", [["--since", "yesterday"], ["--kind", "dreamt"]])
+def test_what_is_asked_for_wrongly_is_wrong_usage(site, triage, options):
+    assert triage("audit", *options)[:2] == (2, "")
+
+
+def test_rescoring_what_is_gone_says_so(site, triage):
+    site.score_all()
+    site.mark_read("A1", hours_ago=2)
+    site.retention().tick()
+
+    code, _, err = triage("rescore", "A1")
+    assert code == 1
+    assert "send it again" in err
+    assert "1 studies wait" in triage("rescore", "--all")[2]
+
+
+@pytest.mark.filterwarnings(
+    # pynetdicom 3.0.4 does not close the socket of a refused connection.
+    "ignore:unclosed <socket.*:ResourceWarning",
+    "ignore:Exception ignored in. <socket.*:pytest.PytestUnraisableExceptionWarning",
+)
+def test_doctor_finds_what_has_parted_and_repairs_it(site, triage):
+    lost = site.spool.path(site.digests()[0])
+    lost.unlink()
+    stray = site.spool.directory / "ab" / f"{'ab' * 32}.dcm"
+    stray.write_bytes(b"?")
+    age(stray, 1)
+
+    before, repaired, after = (
+        {finding["check"]: finding for finding in json.loads(triage(*command)[1])}["files"]
+        for command in (
+            ("doctor", "--json"),
+            ("doctor", "--json", "--repair"),
+            ("doctor", "--json"),
+        )
+    )
+
+    assert before["status"] == "failed"
+    assert "1 missing, 1 without a row" in before["message"]
+    assert (
+        f"accession number A1, study {site.detail('A1').row.study_instance_uid}: 1"
+        in (before["message"])
+    )
+    assert "send these studies again" in before["action"]
+    assert "1 set aside now" in repaired["message"]
+    assert "1 missing, 1 in" in after["message"]

@@ -1,0 +1,249 @@
+"""Spool and database that have parted are brought together again."""
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.support.keeping import RULES, age, ago
+from tests.support.waiting import wait_until
+from triage.core.retention import Allowance
+from triage.pipeline.reconcile import AtStart, Kind, Reconciler
+from triage.store.retention import mark_oldest
+
+
+def kinds(found):
+    return [each.kind for each in found]
+
+
+def test_a_file_without_a_row_is_filed_as_of_when_it_came(any_site):
+    file = any_site.receive("S", 1)
+    any_site.forget(file)
+
+    found = any_site.reconcile()
+
+    assert kinds(found) == [Kind.ADOPTED]
+    assert any_site.states("S") == ["pending"]
+    row = any_site.row("S")
+    assert row.accession_number == "S"
+    assert row.received_at.timestamp() == pytest.approx(file.stat().st_mtime, abs=1e-3)
+    (entry,) = any_site.audited("adopted")
+    assert (entry.actor, entry.detail) == ("triage", "new")
+    assert any_site.reconcile() == []
+
+
+def test_images_that_are_found_in_any_order_make_the_study_as_old_as_its_first(site):
+    files = [site.receive("S", number) for number in range(1, 9)]
+    site.forget(files[0])
+    for hours, file in enumerate(files, start=1):
+        age(file, hours)
+
+    site.reconcile()
+
+    assert site.row("S").views == 8
+    first = min(file.stat().st_mtime for file in files)
+    assert site.row("S").received_at.timestamp() == pytest.approx(first, abs=1e-3)
+
+
+def test_looking_without_repairing_changes_nothing(site):
+    file = site.receive("S")
+    site.forget(file)
+
+    assert kinds(site.reconcile(repair=False)) == [Kind.UNFILED]
+    assert site.digests() == []
+
+
+def test_a_file_that_may_be_filed_any_moment_is_left_alone(site):
+    file = site.receive("S")
+    site.forget(file)
+    age(file, 0)
+
+    assert kinds(site.reconcile()) == [Kind.YOUNG]
+    assert site.digests() == []
+
+
+def test_a_file_from_the_future_is_filed_all_the_same(site):
+    """The clock was set back since it came."""
+    file = site.receive("S")
+    site.forget(file)
+    age(file, -5)
+
+    assert kinds(site.reconcile()) == [Kind.ADOPTED]
+    assert site.row("S").received_at <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize("first", [1, 2])
+def test_of_two_versions_that_are_found_the_newer_one_counts(any_site, first):
+    versions = {
+        picture: any_site.receive("S", 1, picture=picture) for picture in (first, 3 - first)
+    }
+    any_site.forget(versions[1])
+    age(versions[1], 2)
+    age(versions[2], 1)
+
+    any_site.reconcile()
+
+    counting = any_site.sql("SELECT digest FROM instance WHERE state <> 'replaced'")
+    assert [row.digest for row in counting] == [versions[2].stem]
+    assert len(any_site.digests()) == 2
+    assert any_site.row("S").views == 1
+
+
+def test_several_daemons_that_find_the_same_files_file_them_once(any_site):
+    files = [any_site.receive(f"S{number}") for number in range(6)]
+    any_site.forget(files[0])
+    for file in files:
+        age(file, 1)
+
+    with ThreadPoolExecutor(3) as daemons:
+        list(daemons.map(lambda _: any_site.reconcile(), range(3)))
+
+    assert len(any_site.digests()) == 6
+    assert len(any_site.audited("adopted")) == 6
+
+
+def test_a_file_whose_content_is_not_its_name_s_is_set_aside_and_never_deleted(any_site):
+    file = any_site.receive("S")
+    any_site.forget(file)
+    for content in (b"decayed", b"decayed again"):
+        file.write_bytes(content)
+        age(file, 1)
+        (found,) = any_site.reconcile()
+        assert found.kind is Kind.QUARANTINED
+
+    assert any_site.digests() == []
+    aside = any_site.spool.directory / "quarantine"
+    assert {path.read_bytes() for path in aside.iterdir()} == {b"decayed", b"decayed again"}
+    assert len(any_site.audited("quarantined")) == 2
+
+
+def test_a_valid_file_under_another_s_name_is_set_aside(site):
+    one, other = site.receive("S", 1), site.receive("S", 2)
+    site.forget(one)
+    other.write_bytes(one.read_bytes())
+    age(other, 1)
+
+    found = site.reconcile()
+
+    assert sorted(kinds(found)) == [Kind.ADOPTED, Kind.QUARANTINED]
+    assert site.digests() == [one.stem]
+
+
+def test_what_is_not_ours_is_left_alone(site):
+    folder = site.spool.directory / "ab"
+    others = [folder / ".nfs0001", folder / "notes.txt", folder / f"{'cd' * 32}.dcm"]
+    for other in others:
+        other.write_bytes(b"?")
+        age(other, 1)
+
+    assert site.reconcile() == []
+    assert all(other.exists() for other in others)
+
+
+def test_a_row_without_its_file_is_named_and_comes_back_by_sending_again(any_site):
+    file = any_site.receive("S")
+    file.unlink()
+    any_site.lose_all()
+
+    (found,) = any_site.reconcile()
+    assert found.kind is Kind.MISSING
+    assert (found.lost.accession_number, found.lost.digest) == ("S", file.stem)
+    assert any_site.states("S") == ["failed"]
+    any_site.receive("S")
+
+    assert file.exists()
+    assert any_site.states("S") == ["pending"]
+    assert any_site.woken == 2
+    assert any_site.reconcile() == []
+
+
+def test_a_file_that_was_put_back_by_hand_is_scored_when_its_bytes_come_again(site):
+    file = site.receive("S")
+    content = file.read_bytes()
+    file.unlink()
+    site.lose_all()
+    file.write_bytes(content)
+
+    site.receive("S")
+
+    assert site.states("S") == ["pending"]
+
+
+def test_a_scored_view_keeps_its_score_when_its_file_has_gone(site):
+    file = site.receive("S")
+    site.score_all(0.9)
+    file.unlink()
+
+    site.rescorer().rescore(site.id("S"), datetime.now(UTC), "ada")
+    site.lose_all()
+
+    (view,) = site.detail("S").instances
+    assert (view.state, view.probability) == ("scored", 0.9)
+    assert view.reason.startswith("file_missing: ")
+    site.receive("S")
+    assert site.states("S") == ["pending"]
+
+
+def test_a_file_that_was_cut_short_is_named_and_made_whole_by_sending_again(site):
+    file = site.receive("S")
+    whole = file.read_bytes()
+    os.truncate(file, len(whole) // 2)
+
+    (found,) = site.reconcile()
+    assert (found.kind, found.lost.size) == (Kind.DAMAGED, len(whole) // 2)
+    site.receive("S")
+
+    assert file.read_bytes() == whole
+    assert site.reconcile() == []
+
+
+def test_bytes_that_decayed_on_the_disk_are_made_whole_by_sending_again(site):
+    file = site.receive("S")
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+
+    site.receive("S")
+
+    assert file.read_bytes() == whole
+
+
+def test_nobody_misses_a_former_version_or_what_was_read_long_ago(site):
+    for picture in (1, 2):
+        former = site.receive("S", 1, picture=picture)
+        if picture == 1:
+            former.unlink()
+    site.receive("READ").unlink()
+    site.mark_read("READ", hours_ago=2)
+
+    assert site.reconcile(keep=3600) == []
+
+
+def test_a_file_that_retention_had_deleted_is_deleted_again(any_site):
+    file = any_site.receive("S")
+    any_site.mark_read("S", hours_ago=2)
+    mark_oldest(
+        any_site.database, ago(0), why="spool.keep"
+    )  # and killed before it deleted the file
+
+    assert kinds(any_site.reconcile(repair=False)) == [Kind.LEFT_OVER]
+    assert kinds(any_site.reconcile()) == [Kind.DELETED_AGAIN]
+
+    assert not file.exists()
+
+
+def test_the_daemon_brings_in_what_it_finds_and_wakes_the_scorer(site):
+    file = site.receive("S")
+    site.forget(file)
+    allowance = Allowance(keep=3600, low_water=0)
+    woken = []
+    at_start = AtStart(
+        Reconciler(site.database, site.spool, RULES, allowance), lambda: woken.append(time.time())
+    )
+
+    at_start.start()
+    wait_until(lambda: woken, "the scorer is woken")
+    at_start.stop()
+
+    assert site.digests() == [file.stem]

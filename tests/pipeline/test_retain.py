@@ -1,0 +1,282 @@
+"""The pixel data of read studies goes when its time is over, or when the disk is full."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.support.keeping import SmallDisk, ago
+from triage.core.study import Patience
+from triage.errors import NothingToScore, SpoolUnavailable
+from triage.store import progress, reading, rescoring, retention, scoring
+from triage.store.spool import Spool
+
+
+def details(site, study):
+    """Return what `triage show` says of each of the study's instances."""
+    return [each.reason for each in site.detail(study).instances]
+
+
+def test_what_was_read_long_enough_ago_loses_its_files_and_keeps_its_scores(any_site):
+    old, lately = any_site.receive("OLD"), any_site.receive("LATELY")
+    any_site.score_all(0.9)
+    any_site.mark_read("OLD", hours_ago=2)
+    any_site.mark_read("LATELY", hours_ago=0.5)
+
+    any_site.retention().tick()
+
+    assert (old.exists(), lately.exists()) == (False, True)
+    (shown,) = any_site.detail("OLD").instances
+    assert (shown.state, shown.probability) == ("scored", 0.9)
+    assert shown.reason.startswith("pixels_deleted: ")
+    assert any_site.detail("LATELY").instances[0].reason is None
+    (entry,) = any_site.audited("pixels_deleted")
+    assert (entry.actor, entry.accession_number) == ("triage", "OLD")
+    assert entry.detail.startswith("1 files, ")
+    assert any_site.kinds("OLD")[-1] == "pixels_deleted"
+
+
+def test_what_nobody_has_read_is_never_deleted_however_full_the_disk_is(site):
+    unread, claimed = site.receive("UNREAD"), site.receive("CLAIMED")
+    reading.claim(site.database, site.id("CLAIMED"), "ada", ago(9))
+
+    site.retention(keep=0.001, low_water=2**60).tick()
+
+    assert unread.exists()
+    assert claimed.exists()
+
+
+def test_the_files_of_former_versions_go_with_the_study(site):
+    first = site.receive("S", picture=1)
+    second = site.receive("S", picture=2)
+    site.mark_read("S", hours_ago=2)
+
+    site.retention().tick()
+
+    assert first != second
+    assert site.files() == set()
+    assert [reason.partition(":")[0] for reason in details(site, "S")] == ["pixels_deleted"] * 2
+
+
+def test_below_the_low_water_mark_the_longest_read_goes_first_and_no_more_than_it_takes(
+    site, tmp_path
+):
+    disk = SmallDisk(tmp_path / "spool", 0)
+    files = [site.receive(f"S{hours}", number=hours, spool=None) for hours in (1, 2, 3, 4)]
+    for hours in (1, 2, 3, 4):
+        site.mark_read(f"S{hours}", hours_ago=hours)
+    disk.capacity = sum(file.stat().st_size for file in files)
+    oldest, next_oldest = files[3].stat().st_size, files[2].stat().st_size
+
+    # One byte more than the oldest has: the next one goes too.
+    site.retention(keep=10**6, low_water=oldest + 1, spool=disk).tick()
+
+    assert [file.exists() for file in files] == [True, True, False, False]
+    assert disk.free() == oldest + next_oldest
+
+
+def test_a_large_study_is_deleted_in_several_transactions(any_site, monkeypatch):
+    monkeypatch.setattr(retention, "FILES", 2)
+    for number in range(1, 6):
+        any_site.receive("S", number)
+    any_site.mark_read("S", hours_ago=2)
+
+    any_site.retention().tick()
+
+    assert any_site.files() == set()
+    assert [entry.detail.split()[0] for entry in any_site.audited("pixels_deleted")] == [
+        "2",
+        "2",
+        "1",
+    ]
+
+
+def test_several_daemons_at_once_delete_each_file_once(any_site):
+    for number in range(12):
+        any_site.receive(f"S{number}")
+        any_site.mark_read(f"S{number}", hours_ago=2 + number)
+    ticks = [any_site.retention() for _ in range(4)]
+
+    with ThreadPoolExecutor(4) as daemons:
+        list(daemons.map(lambda each: each.tick(), ticks))
+
+    assert any_site.files() == set()
+    assert len(any_site.audited("pixels_deleted")) == 12
+
+
+def test_a_new_image_of_a_read_study_keeps_all_of_it(site):
+    first = site.receive("S", 1)
+    site.mark_read("S", hours_ago=2)
+    second = site.receive("S", 2)
+
+    site.retention().tick()
+
+    assert first.exists()
+    assert second.exists()
+    assert site.detail("S").reading_state == "unread"
+
+
+def test_the_bytes_that_come_again_are_there_again_and_stay_for_a_while(any_site):
+    file = any_site.receive("S")
+    any_site.score_all(0.9)
+    any_site.mark_read("S", hours_ago=2)
+    any_site.retention().tick()
+
+    any_site.receive("S")
+    any_site.retention().tick()
+
+    assert file.exists()
+    assert details(any_site, "S") == [None]
+    assert (any_site.row("S").probability, any_site.detail("S").reading_state) == (0.9, "read")
+    assert [entry.detail for entry in any_site.audited("received")] == ["new", "restored"]
+
+
+class Interrupted(Spool):
+    """A spool in which something happens between the bytes and their row."""
+
+    def __init__(self, spool, meanwhile):
+        super().__init__(spool.directory, 0)
+        self.meanwhile = meanwhile
+
+    def keep(self, digest, parts):
+        written = super().keep(digest, parts)
+        meanwhile, self.meanwhile = self.meanwhile, lambda: None
+        meanwhile()
+        return written
+
+
+def test_a_file_that_is_deleted_while_its_bytes_come_again_is_written_again(any_site):
+    file = any_site.receive("S")
+    any_site.mark_read("S", hours_ago=2)
+
+    any_site.receive("S", spool=Interrupted(any_site.spool, any_site.retention().tick))
+
+    assert len(any_site.audited("pixels_deleted")) == 1
+    assert file.exists()
+    assert details(any_site, "S") == [None]
+
+
+def test_bytes_that_come_between_mark_and_deletion_are_not_deleted(any_site):
+    file = any_site.receive("S")
+    any_site.mark_read("S", hours_ago=2)
+    marked = retention.mark_oldest(any_site.database, datetime.now(UTC), why="spool.keep")
+
+    any_site.receive("S")
+    deleted = retention.delete_marked(
+        any_site.database, marked.study_id, marked.digests, any_site.spool.delete
+    )
+
+    assert deleted == 0
+    assert file.exists()
+
+
+def test_a_file_that_vanished_while_its_bytes_come_again_is_written_again(site):
+    file = site.receive("S")
+
+    site.receive("S", spool=Interrupted(site.spool, file.unlink))
+
+    assert file.exists()
+
+
+class Stuck(Spool):
+    """A spool that gives nothing back."""
+
+    def delete(self, digest):
+        raise SpoolUnavailable(f"{digest}: read-only file system")
+
+
+def test_what_cannot_be_deleted_now_is_deleted_at_the_next_tick(site):
+    file, other = site.receive("S"), site.receive("T")
+    site.mark_read("S", hours_ago=3)
+    site.mark_read("T", hours_ago=2)
+    stuck = Stuck(site.spool.directory, 0)
+    tick = site.retention(spool=stuck)
+    tick.tick()
+    assert file.exists()
+    assert details(site, "T") == [None]  # it stopped there
+
+    stuck.delete = site.spool.delete
+    tick.tick()
+
+    assert not file.exists()
+    assert not other.exists()
+
+
+def test_a_study_that_waits_to_be_scored_again_keeps_its_score(any_site):
+    any_site.receive("S")
+    any_site.score_all(0.9)
+    progress.complete_studies(any_site.database, ago(-1), Patience(quiet=1, limit=600))
+    any_site.mark_read("S", hours_ago=2)
+    any_site.rescorer().rescore(any_site.id("S"), datetime.now(UTC), "ada")
+    work = scoring.hold_views(any_site.database, "s1", 16, datetime.now(UTC))
+
+    any_site.retention().tick()
+    late = [scoring.Result(work=work[0], reason="file_missing: there is no such file", final=True)]
+    scoring.save_results(any_site.database, "s1", late, datetime.now(UTC))
+
+    row = any_site.row("S")
+    assert (row.status, row.probability) == ("scored", 0.9)
+
+
+def test_a_study_that_was_never_scored_says_why_it_never_will_be(site):
+    site.receive("S")
+    progress.complete_studies(site.database, ago(-1), Patience(quiet=1, limit=600))
+    site.mark_read("S", hours_ago=2)
+
+    site.retention().tick()
+
+    row = site.row("S")
+    assert row.status == "failed"
+    assert row.reason.startswith("pixels_deleted: ")
+    assert scoring.hold_views(site.database, "s1", 16, datetime.now(UTC)) == []
+
+
+def test_what_was_never_scored_waits_again_when_its_bytes_come_again(site):
+    site.receive("S")
+    site.mark_read("S", hours_ago=2)
+    site.retention().tick()
+
+    site.receive("S")
+
+    assert site.states("S") == ["pending"]
+    assert site.woken == 2
+
+
+def test_rescoring_says_that_there_is_nothing_to_score(site):
+    site.receive("S")
+    site.score_all(0.9)
+    site.mark_read("S", hours_ago=2)
+    site.retention().tick()
+
+    with pytest.raises(NothingToScore, match="send it again"):
+        site.rescorer().rescore(site.id("S"), datetime.now(UTC), "ada")
+
+    assert site.states("S") == ["scored"]
+    assert rescoring.rescorable_study_ids(site.database) == []
+
+
+def test_rescoring_leaves_alone_what_is_gone_and_names_it(site):
+    gone, there = site.arrival("S", 1), site.arrival("S", 2)
+    site.receive("S", 1)
+    site.score_all(0.9)
+    site.mark_read("S", hours_ago=2)
+    site.retention().tick()
+    site.receive("S", 2)
+    site.score_all(0.8)
+
+    named = site.rescorer().rescore(site.id("S"), datetime.now(UTC), "ada")
+
+    assert named == [gone.sop_instance_uid]
+    states = {each.sop_instance_uid: each.state for each in site.detail("S").instances}
+    assert states == {gone.sop_instance_uid: "scored", there.sop_instance_uid: "pending"}
+
+
+def test_a_report_that_follows_the_reading_is_kept_for_as_long(site):
+    site.receive("S")
+    site.mark_read("S", hours_ago=2)
+    site.retention().tick()
+
+    site.file_report(site.detail("S").row.study_instance_uid, "1.2.3")
+    ((kept,),) = site.sql("SELECT count(*) FROM study WHERE kept_since IS NOT NULL")
+
+    assert kept == 1
