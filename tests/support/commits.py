@@ -79,14 +79,20 @@ class _Carried:
         self._server = socket.create_connection((HOST, relay._target))
         self._prepared: dict[bytes, str] = {}
         self._statements: list[str] = []
+        self._holding: Trap | None = None  # until the server has committed
 
     def run(self) -> None:
-        with self._client, self._server, suppress(OSError, EOFError):
-            length = _exactly(self._client, 4)
-            self._server.sendall(length + _exactly(self._client, int.from_bytes(length, "big") - 4))
-            threading.Thread(target=self._answers, daemon=True).start()
-            while True:
-                self._forward(*_message(self._client))
+        with self._client, self._server:
+            answers = threading.Thread(target=self._answers, daemon=True)
+            with suppress(OSError, EOFError):
+                length = _exactly(self._client, 4)  # of the startup message, which has no type
+                rest = _exactly(self._client, int.from_bytes(length, "big") - 4)
+                self._server.sendall(length + rest)
+                answers.start()
+                while True:
+                    self._forward(*_message(self._client))
+            _shut(self._server)  # it must know at once, however long the other thread waits for it
+            answers.join()
 
     def _forward(self, kind: bytes, body: bytes) -> None:
         statement = self._statement(kind, body)
@@ -94,22 +100,14 @@ class _Carried:
             trap = self._relay._take(self._statements)
             self._statements = []
             if trap is not None and trap.committed:
-                self._spring_after(trap, kind, body)
-                return
-            if trap is not None:
+                self._holding = trap
+            elif trap is not None:
                 trap.act()
                 trap.sprung.set()
                 raise EOFError  # the server never hears of it
         elif statement:
             self._statements.append(statement)
         self._server.sendall(_encoded(kind, body))
-
-    def _spring_after(self, trap: Trap, kind: bytes, body: bytes) -> None:
-        """Let the server commit, and act before the client hears of it."""
-        self._holding = trap
-        self._server.sendall(_encoded(kind, body))
-
-    _holding: Trap | None = None
 
     def _answers(self) -> None:
         with suppress(OSError, EOFError):
@@ -120,11 +118,9 @@ class _Carried:
                     assert body == b"COMMIT\0", body
                     trap.act()
                     trap.sprung.set()
-                    self._client.shutdown(socket.SHUT_RDWR)
-                    return
+                    break
                 self._client.sendall(_encoded(kind, body))
-        with suppress(OSError):
-            self._client.shutdown(socket.SHUT_RDWR)
+        _shut(self._client)
 
     def _statement(self, kind: bytes, body: bytes) -> str:
         """Return the SQL that a message executes."""
@@ -137,6 +133,11 @@ class _Carried:
             _, name, _ = body.split(b"\0", 2)
             return self._prepared[name]
         return ""
+
+
+def _shut(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _message(source: socket.socket) -> tuple[bytes, bytes]:

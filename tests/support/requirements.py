@@ -47,7 +47,7 @@ def _root() -> list[str]:
 
 REQUIREMENTS = {
     "strace": Requirement(_programs("strace"), "apt-get install strace"),
-    "faketime": Requirement(_programs("faketime"), "apt-get install faketime"),
+    "compiler": Requirement(_programs("cc"), "apt-get install gcc libc6-dev"),
     "mounts": Requirement(
         lambda: _root() + _programs("mkfs.ext4", "mount")(),
         "run as root; apt-get install e2fsprogs",

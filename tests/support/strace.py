@@ -52,7 +52,7 @@ class Trace:
 
     def wait_for_kill(self, call: str) -> str:
         """Wait until `killing` has killed the process; return the arguments of the call."""
-        self._tracer.wait(30)  # it ends with the process
+        self._tracer.wait(120)  # it ends with the process
         assert "+++ killed by SIGKILL +++" in self._output.read_text("utf-8", "replace")
         cut_off = [
             found for found in self.calls() if found.name == call and found.result in ("", "?")

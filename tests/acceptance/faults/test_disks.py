@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import dcmtk, disks, strace
+from tests.support.clock import Clock
 from tests.support.invariants import examine_stored
 from tests.support.waiting import wait_until
 
@@ -182,27 +183,6 @@ def test_files_that_are_damaged_behind_our_back_are_explained_and_mended_by_send
     daemon.stop()
 
 
-def give_clock(daemon):
-    """Give the daemon a clock that can be set; return the function that sets it by seconds."""
-    (library,) = Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")
-    setting = daemon.folder / "clock"
-    setting.write_text("+0")
-    daemon.environment = {
-        "LD_PRELOAD": str(library),
-        "FAKETIME_TIMESTAMP_FILE": str(setting),
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_RESET": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "DONT_FAKE_MONOTONIC": "1",
-    }
-
-    def set_clock(seconds):
-        setting.with_suffix(".new").write_text(f"{seconds:+}")
-        setting.with_suffix(".new").rename(setting)
-
-    return set_clock
-
-
 HOUR = 3600
 
 
@@ -216,7 +196,7 @@ def deviations(daemon):
 
 
 @pytest.mark.soak
-@pytest.mark.faketime
+@pytest.mark.compiler
 @pytest.mark.parametrize("jumps", [(-HOUR, 0), (24 * HOUR, 0), (-HOUR, 2 * HOUR, -24 * HOUR, 0)],
                          ids=["back", "forth", "back and forth"])  # fmt: skip
 def test_a_clock_that_is_set_while_images_come_leaves_nothing_stuck(
@@ -224,13 +204,13 @@ def test_a_clock_that_is_set_while_images_come_leaves_nothing_stuck(
 ):
     daemon = start_daemon(roles="receive", model__path=random_model, study__quiet=3)
     daemon.stop()
-    set_clock = give_clock(daemon)
+    clock = Clock(daemon)
     daemon.start()
     acknowledged = []
     share = -(-len(department) // len(jumps))
     for number, jump in enumerate(jumps):
         acknowledged += send_all(daemon, department[number * share : (number + 1) * share])
-        set_clock(jump)
+        clock.set(jump)
         time.sleep(1)
     assert max(abs(seconds) for seconds in deviations(daemon)) > HOUR / 2, "it did not jump"
     # Arrival is by the clock of the moment, so the order among equals differs.

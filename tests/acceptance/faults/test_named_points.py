@@ -13,12 +13,14 @@ import pytest
 
 from tests.support import dcmtk, strace
 from tests.support.commits import commit_relay
-from tests.support.invariants import examine_stored
+from tests.support.invariants import examine_stored, settle
+from tests.support.processes import decoders_of
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.dcmtk, pytest.mark.strace]
 
 A_LONG_WHILE = 600  # seconds; no study completes while we look at something else
+PATIENCE = 20  # seconds of quiet, in which we can find out where to kill
 LOG = "triage.db-wal"  # SQLite's write-ahead log
 
 
@@ -118,11 +120,13 @@ def test_five_kills_at_any_step_of_receiving_lose_nothing(
 
 def hold_and_kill(daemon, samples):
     """Send *samples*, and kill the scoring process while it holds views of them."""
-    daemon.wait_for("scorer_started")
+    daemon.wait_for_scorer()
     victim = daemon.scorer_pid
-    acknowledged = send(daemon, samples)  # while it loads, so that it holds many at once
+    for decoder in wait_until(lambda: decoders_of(victim), "decoders"):
+        os.kill(decoder, signal.SIGSTOP)  # they end with their parent
+    acknowledged = send(daemon, samples)
     held = "SELECT id FROM view WHERE state = 'pending' AND held_by IS NOT NULL"
-    wait_until(lambda: daemon.sql(held), "views that are held", every=0.001)
+    wait_until(lambda: daemon.sql(held), "views that are held", seconds=60)
     os.kill(victim, signal.SIGKILL)
     freed = daemon.wait_for("scorer_ended", pid=victim)["views_freed"]
     assert freed > 0, "it was killed between two batches"
@@ -166,13 +170,14 @@ def test_a_kill_at_any_step_of_scoring_costs_no_score(
     verify(f"kill -9 at: {name}", daemon, acknowledged)
 
 
-def receive_and_complete(daemon, department):
+def receive_all(daemon, department):
     """Send everything; the daemon's next change to the database will complete the last study."""
     daemon.wait_for_scorer()
-    acknowledged = send(daemon, department)
-    wait_until(
-        lambda: not daemon.sql("SELECT id FROM view WHERE state = 'pending'"), "scores", seconds=60
-    )
+    others, last = department[:1] + department[4:], department[1:4]
+    acknowledged = send(daemon, others)
+    assert settle(daemon, 120) == []
+    acknowledged += send(daemon, last)
+    assert daemon.study(last[0].study_instance_uid)["status"] == "receiving"
     return acknowledged
 
 
@@ -181,15 +186,14 @@ def receive_and_complete(daemon, department):
 def test_a_kill_in_the_middle_of_a_completion_leaves_no_study_open(
     call, department, random_model, start_daemon, tmp_path, verify
 ):
-    daemon = start_daemon(model__path=random_model, study__quiet=15)
-    acknowledged = receive_and_complete(daemon, department)
-    assert {row["status"] for row in daemon.sql("SELECT status FROM study")} == {"receiving"}
+    daemon = start_daemon(model__path=random_model, study__quiet=PATIENCE)
+    acknowledged = receive_all(daemon, department)
 
     with strace.killing(daemon.pid, tmp_path / "strace", call, path=daemon.folder / LOG) as trace:
         assert LOG in trace.wait_for_kill(call)
 
     finish(daemon)
-    verify("kill -9 at: mid-completion", daemon, acknowledged)
+    verify("kill -9 at: mid-completion", daemon, acknowledged, as_sent=False)
 
 
 def files(statements):
@@ -291,11 +295,11 @@ def test_on_postgresql_a_kill_in_the_middle_of_a_completion_leaves_no_study_open
     committed, relay, department, random_model, new_database, start_daemon, verify
 ):
     url = relay.url(new_database("postgres"))
-    daemon = start_daemon(database__url=url, model__path=random_model, study__quiet=15)
-    acknowledged = receive_and_complete(daemon, department)
+    daemon = start_daemon(database__url=url, model__path=random_model, study__quiet=PATIENCE)
+    acknowledged = receive_all(daemon, department)
     trap = relay.set_trap(daemon.kill, committed=committed, matches=completes)
 
     assert trap.sprung.wait(60)
 
     finish(daemon)
-    verify(in_words(committed, "a completion"), daemon, acknowledged)
+    verify(in_words(committed, "a completion"), daemon, acknowledged, as_sent=False)
