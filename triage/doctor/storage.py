@@ -1,0 +1,93 @@
+"""Database and spool checked: reachable, writable, private, and how full the queue is."""
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+from triage.doctor.findings import Finding, Status
+from triage.errors import TriageError
+from triage.settings import Settings
+from triage.store import queries, rights, schema
+from triage.store.database import Database
+from triage.store.spool import Spool
+
+STUCK = 60  # seconds that a view may wait for a scorer before it is worth a word
+
+
+def check_database(settings: Settings) -> Finding:
+    database = Database(settings.database.url)
+    schema.require_latest(database)
+    with database.writing():  # rights to write, and nobody who never lets go
+        pass
+    if differences := schema.differences(database):
+        raise TriageError(f"the schema differs: {'; '.join(differences)}")
+    waiting = queries.count_on_worklist(database)
+    return Finding(
+        check="database",
+        status=Status.OK,
+        message=f"{database.name}, schema {schema.latest()}, {waiting} studies on the worklist",
+    )
+
+
+def check_spool(settings: Settings) -> Finding:
+    spool = Spool(settings.spool.directory, settings.spool.min_free)
+    if not spool.directory.is_dir():
+        return Finding(
+            check="spool",
+            status=Status.WARNING,
+            message=f"{spool.directory} does not exist yet",
+            action="triage serve makes it; check spool.directory if it should be there",
+        )
+    spool.try_writing()
+    free, total = spool.free(), shutil.disk_usage(spool.directory).total
+    status = Status.OK if free > settings.spool.low_water else Status.WARNING
+    return Finding(
+        check="spool",
+        status=status if free > settings.spool.min_free else Status.FAILED,
+        message=f"{spool.directory}: {free / 1e9:.1f} of {total / 1e9:.1f} GB free, "
+        f"{settings.spool.min_free / 1e9:.1f} GB are kept free",
+        action=None
+        if status is Status.OK
+        else "make room: below spool.low_water the images of read studies are deleted before "
+        "their time, and below spool.min_free nothing is taken",
+    )
+
+
+def check_rights(settings: Settings) -> Finding:
+    """Patients' names and images are for the service's user alone."""
+    spool = Spool(settings.spool.directory, settings.spool.min_free)
+    places = [*Database(settings.database.url).files(), *spool.folders()]
+    wide = rights.open_to_others(places)
+    if wide:
+        named = ", ".join(map(str, wide[:3])) + (f" and {len(wide) - 3} more" if wide[3:] else "")
+        return Finding(
+            check="rights",
+            status=Status.WARNING,
+            message=f"others than their owner may use {named}",
+            action="restart the daemon, which closes what its user owns; what is another user's: "
+            f"chmod -R go= {' '.join(sorted({str(place) for place in _outermost(wide)}))}",
+        )
+    return Finding(
+        check="rights",
+        status=Status.OK,
+        message="database and spool are closed to all but their owner",
+    )
+
+
+def _outermost(places: list[Path]) -> list[Path]:
+    """Leave out what lies in another of the places."""
+    return [place for place in places if not set(place.parents) & set(places)]
+
+
+def check_queue(settings: Settings) -> Finding:
+    database = Database(settings.database.url)
+    schema.require_latest(database)
+    pending, oldest = queries.pending_views(database, datetime.now(UTC))
+    if pending and oldest > STUCK:
+        return Finding(
+            check="queue",
+            status=Status.WARNING,
+            message=f"{pending} views wait for a score, the first for {oldest:.0f} s",
+            action="see that a daemon with the role score runs and has a model",
+        )
+    return Finding(check="queue", status=Status.OK, message=f"{pending} views wait for a score")
