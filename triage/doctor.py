@@ -210,7 +210,7 @@ def _compare(scorer: "Scorer", settings: ModelSettings) -> "tuple[list[Differenc
 
 def _receiver(settings: Settings) -> Finding:
     host, port = settings.dicom.host, settings.dicom.port
-    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  where it listens
     where = f"{settings.dicom.ae_title} at {reached}:{port}"
     try:
         scu.echo(host=reached, port=port, called_ae_title=settings.dicom.ae_title)
