@@ -46,12 +46,6 @@ def _ae_title(value: str) -> str:
     return value.strip()
 
 
-def _sha256(value: str) -> str:
-    if not re.fullmatch(r"([0-9A-Fa-f]{64})?", value):
-        raise ValueError("a SHA-256 has 64 hexadecimal digits; `triage model list` shows it")
-    return value.lower()
-
-
 def _part(value: str) -> str:
     return place_of(value).value
 
@@ -60,7 +54,6 @@ AETitle = Annotated[str, AfterValidator(_ae_title)]
 PartKey = Annotated[str, AfterValidator(check_key)]
 PartName = Annotated[str, AfterValidator(_part)]
 TEN_YEARS = 315_360_000
-Sha256 = Annotated[str, AfterValidator(_sha256)]
 Seconds = Annotated[float, Field(le=TEN_YEARS, allow_inf_nan=False)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -184,7 +177,7 @@ class StudySettings(Section):
 
 class ModelSettings(Section):
     path: str | tuple[str, ...] = ""
-    sha256: Sha256 | tuple[Sha256, ...] = ""
+    sha256: str | tuple[str, ...] = ""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     backend: Literal["auto", "torch"] = "auto"
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
@@ -203,6 +196,20 @@ class ModelSettings(Section):
             if len(set(value)) < len(value):
                 raise ValueError("a checkpoint stands there twice")
         return value
+
+    @field_validator("sha256", mode="before")
+    @classmethod
+    def _hashes(cls, value: object) -> object:
+        several = isinstance(value, list | tuple)
+        hashes = tuple(value) if isinstance(value, list | tuple) else (value,)
+        if not all(
+            isinstance(each, str) and re.fullmatch("([0-9A-Fa-f]{64})?", each) for each in hashes
+        ):
+            raise ValueError(
+                "a SHA-256 has 64 hexadecimal digits; `triage model list` shows a checkpoint's own"
+            )
+        lower = tuple(str(each).lower() for each in hashes)
+        return lower if several else lower[0]
 
     @model_validator(mode="after")
     def _a_hash_for_each(self) -> Self:

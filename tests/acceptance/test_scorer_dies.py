@@ -65,7 +65,7 @@ def held_views(daemon):
 def file_of(daemon, sample):
     """Return the sample's file in the spool."""
     (row,) = daemon.sql(
-        f"SELECT digest FROM instance WHERE sop_instance_uid = '{sample.sop_instance_uid}'"  # noqa: S608
+        f"SELECT digest FROM instance WHERE sop_instance_uid = '{sample.sop_instance_uid}'"  # noqa: S608  our own UID
     )
     return daemon.spool / row["digest"][:2] / f"{row['digest']}.dcm"
 

@@ -42,7 +42,7 @@ class Orthanc:
 
     def _ask(self, path: str, body: bytes | None = None) -> Any:
         request = Request(self._url + path, data=body)  # noqa: S310  our own server
-        with urlopen(request, timeout=60) as answer:  # noqa: S310
+        with urlopen(request, timeout=60) as answer:  # noqa: S310  likewise
             return json.loads(answer.read() or b"null")
 
 
