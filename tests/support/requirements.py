@@ -42,6 +42,7 @@ def _programs(*names: str) -> Callable[[], list[str]]:
 
 
 REQUIREMENTS = {
+    "backup": Requirement(_programs("rsync", "sqlite3"), "apt-get install rsync sqlite3"),
     "dcmtk": Requirement(
         _programs("storescu", "storescp", "echoscu", "dcmdump"), "apt-get install dcmtk"
     ),
