@@ -22,7 +22,7 @@ from tests.support.requirements import REPOSITORY, find_program
 from tests.support.sender import StubbornSender
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.dcmtk, pytest.mark.backup]
+pytestmark = [pytest.mark.dcmtk, pytest.mark.backup, pytest.mark.soak]
 
 OPERATIONS = (REPOSITORY / "deploy/OPERATIONS.md").read_text("utf-8")
 BACKUP = OPERATIONS.split("\n## Backup\n", 1)[1]
@@ -133,10 +133,7 @@ def site_with(kind, request, folder):
         daemon.kill()
 
 
-@pytest.mark.parametrize(
-    "kind",
-    ["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.soak])],
-)
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def test_whatever_is_restored_everything_acknowledged_comes_back_or_is_named(
     kind, request, tmp_path
 ):
