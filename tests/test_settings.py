@@ -106,6 +106,17 @@ def test_a_hash_may_be_asked_of_each_checkpoint(write, path, sha256, pins):
     assert loaded.model.naming(Path("c")).pins == ()
 
 
+def test_who_raises_min_free_alone_gets_a_low_water_mark_above_it(write):
+    assert settings.load(write("[spool]\nmin_free = 5000000000\n")).spool.low_water == 10**10
+
+
+def test_a_wrong_min_free_is_the_only_mistake_that_is_named(write):
+    with pytest.raises(ConfigurationError) as caught:
+        settings.load(write("[spool]\nmin_free = 'much'\n"))
+
+    assert len(str(caught.value).splitlines()) == 1
+
+
 def test_a_file_in_the_working_directory_is_found(write):
     write("").with_name("triage.toml").write_text("[study]\nquiet = 7\n")
 
@@ -117,6 +128,8 @@ def test_a_file_in_the_working_directory_is_found(write):
     [
         ("[study]\nquite = 3\n", ["site.toml: study.quite", "no such key"]),
         ("[studie]\nquiet = 3\n", ["site.toml: studie", "no such key"]),
+        ("[spool]\nkeep = 0\n", ["spool.keep", "greater than 0"]),
+        ("[spool]\nmin_free = 9\nlow_water = 8\n", ["spool.low_water", "spool.min_free (9)", "8"]),
         ("[study]\nquiet = 'soon'\n", ["study.quiet", "'soon'", "number"]),
         ("[study]\nquiet = 0\n", ["study.quiet", "greater than 0"]),
         ("[study]\nquiet = nan\n", ["study.quiet"]),

@@ -52,6 +52,7 @@ REQUIREMENTS = {
         lambda: _root() + _programs("mkfs.ext4", "mount")(),
         "run as root; apt-get install e2fsprogs",
     ),
+    "backup": Requirement(_programs("rsync", "sqlite3"), "apt-get install rsync sqlite3"),
     "dcmtk": Requirement(
         _programs("storescu", "storescp", "echoscu", "dcmdump"), "apt-get install dcmtk"
     ),
