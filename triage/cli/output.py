@@ -1,8 +1,6 @@
 """What every command shares: its settings, and how it prints."""
 
-import getpass
 import json
-import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +12,6 @@ from rich.table import Table
 from rich.text import Text
 
 from triage import settings
-from triage.errors import UsageError
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
@@ -23,25 +20,6 @@ def settings_of(context: typer.Context) -> settings.Settings:
     """Read the settings that `--config` names."""
     path: Path | None = context.find_root().obj
     return settings.load(path)
-
-
-def check_target(option: str, path: Path, *, force: bool = True) -> None:
-    """Refuse a file that could not be written in the end, before any work is done.
-
-    Raises UsageError, also for a file that is there already unless *force* allows it.
-    """
-    folder = path.absolute().parent
-    if path.is_dir():
-        raise UsageError(f"{option} {path}: is a folder; name a file in it")
-    if not folder.is_dir():
-        raise UsageError(f"{option} {path}: there is no folder {folder}; make it first")
-    if path.exists() and not force:
-        raise UsageError(f"{path}: exists already; name another {option}, or add --force")
-
-
-def operator() -> str:
-    """Name who runs the command: the operating system's user, or who called it by sudo."""
-    return os.environ.get("SUDO_USER") or getpass.getuser()
 
 
 def timestamp(moment: datetime) -> str:
