@@ -1,8 +1,6 @@
 """The daemon, wired in one place: read it top to bottom and follow the data."""
 
 import gc
-import signal
-import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -13,6 +11,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from triage import __version__, logs, systemd
 from triage.dicom.scp import Receiver
+from triage.ending import Ending
 from triage.errors import DatabaseUnavailable
 from triage.pipeline.judge import rules_of
 from triage.pipeline.progress import complete_due, mark_waiting
@@ -47,7 +46,6 @@ class Daemon:
 
     def __init__(self, settings: Settings, roles: frozenset[Role]) -> None:
         self._settings = settings
-        self._ended = threading.Event()
         self._late: dict[str, float] = {}  # from when on each loop counts as stuck
         self._database = Database(settings.database.url)
         self._spool = Spool(settings.spool.directory, settings.spool.min_free)
@@ -94,8 +92,7 @@ class Daemon:
         """
         started = time.monotonic()
         rights.write_privately()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda _number, _frame: self._ended.set())
+        ending = Ending()
         self._open_store()
         if self._receiver:
             self._receiver.start()
@@ -115,7 +112,7 @@ class Daemon:
         # pynetdicom's server collects garbage twice a minute; what was imported and
         # wired never becomes any, and walking over it costs most of an idle core's percent.
         gc.freeze()
-        self._ended.wait()
+        ending.wait()
         self._stop()
 
     def _open_store(self) -> None:
