@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -28,6 +29,8 @@ log = logs.get(__name__)
 COMPLETE_EVERY = 0.5  # seconds; what a final priority may be late
 OVERDUE_EVERY = 5.0
 SUPERVISE_EVERY = 1.0
+CLOCK_EVERY = 1.0
+CLOCK_SET = 1.0  # seconds between two looks by which the clock was set and did not just drift
 STALLED = 30.0  # seconds without a turn after which a loop counts as stuck
 
 
@@ -117,6 +120,23 @@ class Daemon:
         if interval := systemd.watchdog_interval():
             self._every(interval / 3, "watchdog", self._feed_watchdog)
         self._scheduler.start()
+        threading.Thread(target=self._watch_clock, name="clock", daemon=True).start()
+
+    def _watch_clock(self) -> None:
+        """Let the loops go on when somebody sets the clock.
+
+        APScheduler knows the wall clock alone: set back by an hour, it would let
+        them rest for an hour.
+        """
+        ahead = time.time() - time.monotonic()
+        while not self._ended.wait(CLOCK_EVERY):
+            jump = time.time() - time.monotonic() - ahead
+            if abs(jump) < CLOCK_SET:
+                continue
+            log.warning("clock_set", seconds=round(jump, 3))
+            for job in self._scheduler.get_jobs():
+                job.modify(next_run_time=datetime.now(UTC))
+            ahead += jump
 
     def _every(self, seconds: float, name: str, work: Callable[[], None]) -> None:
         def turn() -> None:
