@@ -1,6 +1,7 @@
 """The daemon, wired in one place: read it top to bottom and follow the data."""
 
 import gc
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -31,6 +32,8 @@ COMPLETE_EVERY = 0.5  # seconds; what a final priority may be late
 OVERDUE_EVERY = 5.0
 SUPERVISE_EVERY = 1.0
 RETAIN_EVERY = 60.0
+CLOCK_EVERY = 1.0
+CLOCK_SET = 1.0  # seconds between two looks by which the clock was set and did not just drift
 STALLED = 30.0  # seconds that a turn may be late before its loop counts as stuck
 
 
@@ -46,6 +49,7 @@ class Daemon:
 
     def __init__(self, settings: Settings, roles: frozenset[Role]) -> None:
         self._settings = settings
+        self._stopping = threading.Event()
         self._late: dict[str, float] = {}  # from when on each loop counts as stuck
         self._database = Database(settings.database.url)
         self._spool = Spool(settings.spool.directory, settings.spool.min_free)
@@ -145,6 +149,23 @@ class Daemon:
         self._every(RETAIN_EVERY, "retain", self._retention.tick, at_once=True)
         self._scheduler.start()
         self._reconciliation.start()
+        threading.Thread(target=self._watch_clock, name="clock", daemon=True).start()
+
+    def _watch_clock(self) -> None:
+        """Let the loops go on when somebody sets the clock.
+
+        APScheduler knows the wall clock alone: set back by an hour, it would let
+        them rest for an hour.
+        """
+        ahead = time.time() - time.monotonic()
+        while not self._stopping.wait(CLOCK_EVERY):
+            jump = time.time() - time.monotonic() - ahead
+            if abs(jump) < CLOCK_SET:
+                continue
+            log.warning("clock_set", seconds=round(jump, 3))
+            for job in self._scheduler.get_jobs():
+                job.modify(next_run_time=datetime.now(UTC))
+            ahead += jump
 
     def _every(
         self, seconds: float, name: str, work: Callable[[], None], *, at_once: bool = False
@@ -180,6 +201,7 @@ class Daemon:
     def _stop(self) -> None:
         """Accept no more, finish the objects in flight, leave the rest to the next start."""
         log.info("stopping")
+        self._stopping.set()
         systemd.notify("STOPPING=1")
         if self._receiver:
             self._receiver.stop()
