@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,28 +36,41 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no place in JSON")
 
 
-def print_json(document: Any, *, one_line: bool = False, end: str = "\n") -> None:
+def print_json(document: Any, *, one_line: bool = False) -> None:
     """Print one UTF-8 JSON document; missing values are null, probabilities unrounded."""
-    text = json.dumps(
-        document,
-        ensure_ascii=False,
-        indent=None if one_line else 2,
-        default=_plain,
-        allow_nan=False,
-    )
-    # Bytes, because the terminal's encoding is not the document's; a file name
-    # that is no UTF-8 is shown escaped.
-    typer.echo((text + end).encode("utf-8", "backslashreplace"), nl=False)
+    _print(_json(document, indent=None if one_line else 2) + "\n")
 
 
 def print_json_array(documents: Iterable[Any]) -> None:
     """Print one JSON array, an element a line, however many there are."""
-    lead = "[\n"
-    for document in documents:
-        typer.echo(lead, nl=False)
-        print_json(document, one_line=True, end="")
-        lead = ",\n"
-    typer.echo("[]" if lead == "[\n" else "\n]")
+    elements = (_json(document, indent=None) for document in documents)
+    first = next(elements, None)
+    if first is None:
+        _print("[]\n")
+        return
+    _print_blocks(chain([f"[\n{first}"], (f",\n{element}" for element in elements), ["\n]\n"]))
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines, however many there are."""
+    _print_blocks(f"{line}\n" for line in lines)
+
+
+def _json(document: Any, *, indent: int | None) -> str:
+    return json.dumps(document, ensure_ascii=False, indent=indent, default=_plain, allow_nan=False)
+
+
+def _print_blocks(texts: Iterable[str]) -> None:
+    """Print *texts* a thousand at a time: each printing waits for whoever reads."""
+    left = iter(texts)
+    while block := "".join(islice(left, 1000)):
+        _print(block)
+
+
+def _print(text: str) -> None:
+    # Bytes, because the terminal's encoding is not the document's; a file name
+    # that is no UTF-8 is shown escaped.
+    typer.echo(text.encode("utf-8", "backslashreplace"), nl=False)
 
 
 def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]], *, title: str = "") -> None:
