@@ -144,6 +144,18 @@ def test_what_is_asked_for_wrongly_is_wrong_usage(site, triage, options):
     assert triage("audit", *options)[:2] == (2, "")
 
 
+def test_no_map_is_drawn_over_what_is_gone(site, triage):
+    site.score_all()
+    site.mark_read("A1", hours_ago=2)
+    site.retention().tick()
+
+    code, _, err = triage("show", "A1", "--cam", "maps")
+
+    assert code == 1
+    assert "pixels_deleted: " in err
+    assert "send the study again" in err
+
+
 def test_rescoring_what_is_gone_says_so(site, triage):
     site.score_all()
     site.mark_read("A1", hours_ago=2)

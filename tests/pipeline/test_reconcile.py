@@ -186,6 +186,17 @@ def test_a_scored_view_keeps_its_score_when_its_file_has_gone(site):
     assert site.states("S") == ["pending"]
 
 
+def test_a_new_version_whose_file_has_gone_does_not_keep_the_former_one_s_score(site):
+    site.receive("S", 1, picture=1)
+    site.score_all(0.9)
+    site.receive("S", 1, picture=2).unlink()
+
+    site.lose_all()
+
+    assert site.states("S") == ["replaced", "failed"]
+    assert site.row("S").probability is None
+
+
 def test_a_file_that_was_cut_short_is_named_and_made_whole_by_sending_again(site):
     file = site.receive("S")
     whole = file.read_bytes()
