@@ -159,13 +159,12 @@ class Daemon:
         """
         ahead = time.time() - time.monotonic()
         while not self._stopping.wait(CLOCK_EVERY):
-            jump = time.time() - time.monotonic() - ahead
-            if abs(jump) < CLOCK_SET:
+            before, ahead = ahead, time.time() - time.monotonic()
+            if abs(ahead - before) < CLOCK_SET:
                 continue
-            log.warning("clock_set", seconds=round(jump, 3))
+            log.warning("clock_set", seconds=round(ahead - before, 3))
             for job in self._scheduler.get_jobs():
                 job.modify(next_run_time=datetime.now(UTC))
-            ahead += jump
 
     def _every(
         self, seconds: float, name: str, work: Callable[[], None], *, at_once: bool = False

@@ -1,6 +1,7 @@
 """What a database that is busy, missing or no database does to its users."""
 
 import sqlite3
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,7 +10,8 @@ import pytest
 from tests.support.store import Store
 from triage.errors import ConfigurationError, DatabaseUnavailable
 from triage.store import schema
-from triage.store.database import LOCK_WAIT, Database
+from triage.store.database import IDLE_WAIT, LOCK_WAIT, Database
+from triage.store.derive import lock_studies
 
 
 @pytest.mark.soak  # the wait is ten seconds
@@ -34,6 +36,40 @@ def test_a_writer_that_never_lets_go_is_a_database_that_is_away(tmp_path):
     assert max(waits) < 2 * LOCK_WAIT + 5
     store.file()
     store.database.close()
+
+
+@pytest.mark.soak  # the waits are ten and thirty seconds
+@pytest.mark.postgres
+def test_a_daemon_that_hangs_in_a_transaction_holds_nobody_up_for_long(new_database):
+    url = new_database("postgres")
+    store, hanging = Store(Database(url)), Store(Database(url))
+    schema.upgrade(store.database)
+    store.file("1.1")
+
+    def hang():
+        with hanging.database.writing() as connection:
+            lock_studies(connection, [store.id()])
+            held.set()
+            over.wait(120)
+            lock_studies(connection, [store.id()])
+
+    held, over = threading.Event(), threading.Event()
+    with ThreadPoolExecutor(1) as thread:
+        hung = thread.submit(hang)
+        assert held.wait(30)
+        try:
+            begun = time.monotonic()
+            with pytest.raises(DatabaseUnavailable):
+                store.file("1.1", "1.1.2")
+            assert time.monotonic() - begun >= LOCK_WAIT
+            time.sleep(IDLE_WAIT - LOCK_WAIT + 2)
+            store.file("1.1", "1.1.2")
+        finally:
+            over.set()
+        with pytest.raises(DatabaseUnavailable):
+            hung.result()
+    store.database.close()
+    hanging.database.close()
 
 
 def test_a_file_that_is_no_database_is_named(tmp_path):
