@@ -19,6 +19,7 @@ from tests.support.pdus import (
     ASSOCIATE_AC,
     DATA_TF,
     LOCAL_LIMIT_EXCEEDED,
+    NOT_RECOGNISED,
     answer_of,
     is_closed,
     request,
@@ -160,6 +161,40 @@ def test_the_daemons_own_check_needs_no_place_no_entry_and_no_certificate(
             assert all(receiver.answers() for _ in range(3))
 
         assert refusals(events) == []
+
+
+def test_strangers_take_no_place_from_those_who_are_listed(free_port, connect):
+    settings = {"host": "::", "allow": [{"ae_title": "PACS", "address": HOST}]}
+    with receiving(free_port, slots=1, settings=settings) as (receiver, events):
+        silent = [connect(free_port, host="::1") for _ in range(3)]
+        refused = connect(free_port, request(calling=b"STRANGER"), host="::1")
+        assert answer_of(refused) == NOT_RECOGNISED
+
+        assert not receiver._server._places
+        assert accepted(answer_of(connect(free_port, request(calling=b"PACS"))))
+        assert all(is_closed(peer) for peer in silent)
+
+    assert {event["check"] for event in refusals(events)} == {"dicom.allow"}
+    assert sorted(event["action"] for event in refusals(events)) == [
+        *['add {address = "::1"} to dicom.allow'] * 3,
+        'add {ae_title = "STRANGER", address = "::1"} to dicom.allow',
+    ]
+
+
+def test_a_stranger_that_speaks_tls_is_refused_before_its_handshake(free_port, tmp_path, connect):
+    pair = Authority(tmp_path, "ca").issue("server")
+    tls = {"tls_certificate": str(pair.certificate), "tls_key": str(pair.key)}
+    context = ssl.create_default_context(cafile=tmp_path / "ca.pem")
+    settings = {"host": "::", "allow": [{"address": HOST}], **tls}
+    with (
+        receiving(free_port, slots=1, settings=settings) as (_, events),
+        pytest.raises(ssl.SSLError, match="ALERT_INTERNAL_ERROR"),
+    ):
+        context.wrap_socket(connect(free_port, host="::1"), server_hostname=HOST)
+
+    assert [event["action"] for event in refusals(events)] == [
+        'add {address = "::1"} to dicom.allow'
+    ]
 
 
 def test_the_name_of_the_daemons_own_check_admits_nobody_else(free_port, connect):

@@ -97,6 +97,7 @@ class Receiver:
         files = files_of(settings)
         self._door = Door(
             limits=limits or limits_of(settings),
+            allow=settings.allow,
             gate=Gate(
                 at_once=settings.max_associations,
                 per_peer=settings.max_associations_per_peer,
