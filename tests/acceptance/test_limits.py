@@ -11,12 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pynetdicom import AE
+from pynetdicom.sop_class import Verification
 
 from tests.support import dcmtk, studies
 from tests.support.certificates import Authority
 from tests.support.daemon import HOST
 from tests.support.pdus import (
     ASSOCIATE_AC,
+    COMPUTED_RADIOGRAPHY,
     DATA_TF,
     LOCAL_LIMIT_EXCEEDED,
     NOT_RECOGNISED,
@@ -204,6 +207,54 @@ def test_the_name_of_the_daemons_own_check_admits_nobody_else(free_port, connect
         assert not accepted(answer_of(connect(free_port, request(calling=b"TRIAGE-CHECK"))))
 
     assert [event["check"] for event in refusals(events)] == ["dicom.allow"]
+
+
+def test_nobody_on_this_machine_passes_for_the_daemons_own_check(free_port, connect):
+    settings = {"host": "", "allow": [{"ae_title": "PACS", "address": HOST}]}
+    with (
+        receiving(free_port, settings=settings) as (receiver, events),
+        socket.create_server((HOST, 0)) as deaf,  # so that the check lasts
+    ):
+        check = threading.Thread(
+            target=receiver._door.self_check.answers,
+            args=(HOST, deaf.getsockname()[1], "TRIAGE", None, 10),
+        )
+        check.start()
+        asked, (_, port) = deaf.accept()
+
+        with socket.socket() as peer:
+            peer.bind(("127.0.0.2", port))
+            peer.connect(("127.0.0.2", free_port))
+            peer.sendall(request(calling=b"TRIAGE-CHECK"))
+            assert answer_of(peer) == NOT_RECOGNISED
+        with socket.socket() as peer:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with pytest.raises(OSError, match="in use"):
+                peer.bind((HOST, port))
+        asked.close()
+        check.join()
+
+    assert [event["address"] for event in refusals(events)] == ["127.0.0.2"]
+
+
+def test_the_daemons_own_check_may_verify_and_nothing_else(free_port):
+    entity = AE("TRIAGE-CHECK")
+    entity.add_requested_context(Verification)
+    entity.add_requested_context(COMPUTED_RADIOGRAPHY.decode())
+    with (
+        receiving(free_port, settings={"allow": [{"ae_title": "PACS"}]}) as (receiver, _),
+        socket.socket() as own,
+    ):
+        own.bind((HOST, 0))
+        end = own.getsockname()
+        receiver._door.self_check._ends.add(end)
+        own.close()
+
+        association = entity.associate(HOST, free_port, bind_address=end)
+
+        accepted_ones = [context.abstract_syntax for context in association.accepted_contexts]
+        association.release()
+    assert accepted_ones == [Verification]
 
 
 def test_objects_on_their_way_take_so_much_memory_together_and_no_more(free_port, connect):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pynetdicom.association import Association
+from pynetdicom.sop_class import Verification
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from triage import logs
@@ -231,5 +232,11 @@ class _Handler(RequestHandler):  # type: ignore[misc]  # pynetdicom ships no typ
             own=self._place.own,
             waiting=self.server.waiting_bytes,
         )
+        if self._place.own:
+            association.acceptor.supported_contexts = [
+                context
+                for context in association.acceptor.supported_contexts
+                if context.abstract_syntax == Verification
+            ]
         self._place.association = association
         return association
