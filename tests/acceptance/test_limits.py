@@ -32,6 +32,8 @@ from tests.support.receiving import receiving
 from tests.support.studies import picture
 from tests.support.waiting import wait_until
 from triage.dicom import scu
+from triage.dicom.connection import limits_of
+from triage.settings import DicomSettings
 
 A_SHORT_WHILE = 0.5  # seconds
 
@@ -259,7 +261,8 @@ def test_the_daemons_own_check_may_verify_and_nothing_else(free_port):
 
 def test_objects_on_their_way_take_so_much_memory_together_and_no_more(free_port, connect):
     kept = []
-    with receiving(free_port, kept.append, object_bytes=1_000_000) as (_, events):
+    limits = {"object_bytes": 1_000_000, "waiting_bytes": 2_000_000}
+    with receiving(free_port, kept.append, **limits) as (_, events):
         whole = b"".join(store_request(bytes(900_000)))
         peers = [connect(free_port, request()) for _ in range(3)]
         assert all(accepted(answer_of(peer)) for peer in peers)
@@ -277,6 +280,14 @@ def test_objects_on_their_way_take_so_much_memory_together_and_no_more(free_port
         assert event["check"] == "objects in flight"
         assert "dicom.max_object_size" in event["reason"]
     assert len(kept) == 2
+
+
+@pytest.mark.parametrize("size", [2**20, 2**26, 2**30, 2**32])
+def test_a_lower_limit_on_an_object_leaves_room_for_many_senders_at_once(size):
+    limits = limits_of(DicomSettings(max_object_size=size))
+
+    assert limits.object_bytes == size
+    assert limits.waiting_bytes >= max(2 * size, 64 * 12_000_000)  # a radiograph an association
 
 
 @pytest.mark.dcmtk
