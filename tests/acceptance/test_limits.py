@@ -5,7 +5,6 @@ import ssl
 import threading
 import time
 import tomllib
-from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -83,10 +82,10 @@ def test_of_five_hundred_at_once_those_beyond_the_limit_are_answered_and_the_oth
     for peer in inside:
         peer.sendall(b"".join(store_request(bytes(1000))))
     assert {answer_of(peer)[0] for peer in inside} == {DATA_TF}
-    told = Counter(
-        (e["check"], e["calling_ae_title"]) for e in daemon.events("association_refused")
-    )
-    assert told == {("dicom.max_associations_per_peer", "FLOOD"): 500 - 48}
+    told = daemon.events("association_refused")  # the same error once a minute
+    assert {e["check"] for e in told} == {"dicom.max_associations_per_peer"}
+    assert {e["calling_ae_title"] for e in told} == {"FLOOD"}
+    assert len(told) < 10
     for peer in peers:
         peer.close()
     wait_until(lambda: threads_of(daemon.pid) <= idle + 2, "the threads are gone")
