@@ -1,7 +1,6 @@
 """The daemon, wired in one place: read it top to bottom and follow the data."""
 
 import gc
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from triage import __version__, logs, systemd
 from triage.dicom.scp import Receiver
+from triage.ending import Ending
 from triage.errors import DatabaseUnavailable
 from triage.pipeline.judge import rules_of
 from triage.pipeline.progress import complete_due, mark_waiting
@@ -32,6 +32,8 @@ COMPLETE_EVERY = 0.5  # seconds; what a final priority may be late
 OVERDUE_EVERY = 5.0
 SUPERVISE_EVERY = 1.0
 RETAIN_EVERY = 60.0
+CLOCK_EVERY = 1.0
+CLOCK_SET = 1.0  # seconds between two looks by which the clock was set and did not just drift
 STALLED = 30.0  # seconds that a turn may be late before its loop counts as stuck
 
 
@@ -47,7 +49,7 @@ class Daemon:
 
     def __init__(self, settings: Settings, roles: frozenset[Role]) -> None:
         self._settings = settings
-        self._ended = threading.Event()
+        self._stopping = threading.Event()
         self._late: dict[str, float] = {}  # from when on each loop counts as stuck
         self._database = Database(settings.database.url)
         self._spool = Spool(settings.spool.directory, settings.spool.min_free)
@@ -94,8 +96,7 @@ class Daemon:
         """
         started = time.monotonic()
         rights.write_privately()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda _number, _frame: self._ended.set())
+        ending = Ending()
         self._open_store()
         if self._receiver:
             self._receiver.start()
@@ -115,7 +116,7 @@ class Daemon:
         # pynetdicom's server collects garbage twice a minute; what was imported and
         # wired never becomes any, and walking over it costs most of an idle core's percent.
         gc.freeze()
-        self._ended.wait()
+        ending.wait()
         self._stop()
 
     def _open_store(self) -> None:
@@ -148,6 +149,23 @@ class Daemon:
         self._every(RETAIN_EVERY, "retain", self._retention.tick, at_once=True)
         self._scheduler.start()
         self._reconciliation.start()
+        threading.Thread(target=self._watch_clock, name="clock", daemon=True).start()
+
+    def _watch_clock(self) -> None:
+        """Let the loops go on when somebody sets the clock.
+
+        APScheduler knows the wall clock alone: set back by an hour, it would let
+        them rest for an hour.
+        """
+        ahead = time.time() - time.monotonic()
+        while not self._stopping.wait(CLOCK_EVERY):
+            jump = time.time() - time.monotonic() - ahead
+            if abs(jump) < CLOCK_SET:
+                continue
+            log.warning("clock_set", seconds=round(jump, 3))
+            for job in self._scheduler.get_jobs():
+                job.modify(next_run_time=datetime.now(UTC))
+            ahead += jump
 
     def _every(
         self, seconds: float, name: str, work: Callable[[], None], *, at_once: bool = False
@@ -183,6 +201,7 @@ class Daemon:
     def _stop(self) -> None:
         """Accept no more, finish the objects in flight, leave the rest to the next start."""
         log.info("stopping")
+        self._stopping.set()
         systemd.notify("STOPPING=1")
         if self._receiver:
             self._receiver.stop()

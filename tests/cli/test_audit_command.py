@@ -1,12 +1,14 @@
 """`triage audit`, and the commands that write the trail."""
 
 import json
+import pwd
 import sys
 
 import pytest
 
 from tests.support.keeping import Site, age
 from triage import cli
+from triage.cli import operator
 from triage.store import schema
 from triage.store.database import Database
 
@@ -24,8 +26,8 @@ KEYS = [
 @pytest.fixture
 def site(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("LOGNAME", "ada")
-    monkeypatch.delenv("SUDO_USER", raising=False)
+    for name in ("LOGNAME", "USER", "SUDO_USER"):
+        monkeypatch.setenv(name, "mallory")
     database = Database("sqlite:///triage.db")
     schema.upgrade(database)
     site = Site(database, tmp_path)
@@ -79,15 +81,23 @@ def test_showing_a_study_is_written_down_with_the_user_s_name(site, triage):
 
     (entry,) = trail(triage, "--kind", "shown")
 
-    assert (entry["actor"], entry["accession_number"]) == ("ada", "A1")
+    assert (entry["actor"], entry["accession_number"]) == (operator.operator(), "A1")
 
 
-def test_behind_sudo_it_is_the_caller_s_name(site, triage, monkeypatch):
-    monkeypatch.setenv("SUDO_USER", "eve")
+def test_behind_sudo_it_is_who_logged_in(site, triage, tmp_path, monkeypatch):
+    login = tmp_path / "loginuid"
+    login.write_text(str(pwd.getpwnam("daemon").pw_uid))
+    monkeypatch.setattr(operator, "LOGIN", login)
 
     triage("show", "A1")
 
-    assert trail(triage, "--kind", "shown")[0]["actor"] == "eve"
+    assert trail(triage, "--kind", "shown")[0]["actor"] == "daemon"
+
+
+def test_the_environment_does_not_say_who_it_is(site, triage):
+    triage("show", "A1")
+
+    assert trail(triage, "--kind", "shown")[0]["actor"] == operator.operator() != "mallory"
 
 
 def test_what_cannot_be_written_down_is_not_shown(site, triage):

@@ -92,7 +92,8 @@ class _Carried:
                 while True:
                     self._forward(*_message(self._client))
             _shut(self._server)  # it must know at once, however long the other thread waits for it
-            answers.join()
+            if answers.ident is not None:
+                answers.join()
 
     def _forward(self, kind: bytes, body: bytes) -> None:
         statement = self._statement(kind, body)
@@ -105,6 +106,8 @@ class _Carried:
                 trap.act()
                 trap.sprung.set()
                 raise EOFError  # the server never hears of it
+        elif statement == "ROLLBACK":
+            self._statements = []
         elif statement:
             self._statements.append(statement)
         self._server.sendall(_encoded(kind, body))

@@ -64,11 +64,11 @@ class StubbornSender:
 
 
 def main(port: int, pause: float, files: Sequence[str]) -> int:
-    """Send the files until each was acknowledged with success; give up after ten minutes."""
+    """Send the files until each was acknowledged with success; give up when none is in 5 minutes."""
     _config.STORE_SEND_CHUNKED_DATASET = True  # the bytes of the file, as they are
     waiting = [(file, read_file_meta_info(file)) for file in files]
     offered = {(meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID) for _, meta in waiting}
-    give_up = time.monotonic() + 600
+    give_up = time.monotonic() + 300
     while waiting and time.monotonic() < give_up:
         entity = AE("SENDER")
         for sop_class, syntax in sorted(offered):
@@ -86,6 +86,7 @@ def main(port: int, pause: float, files: Sequence[str]) -> int:
             _say("stored" if status == 0x0000 else "lost", uid)
             if status == 0x0000:
                 del waiting[0]
+                give_up = time.monotonic() + 300
                 time.sleep(pause)
         if association.is_established:
             association.release()

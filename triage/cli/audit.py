@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from triage.cli.output import JsonOption, print_json_array, timestamp
+from triage.cli.output import JsonOption, print_json_array, print_lines, timestamp
 from triage.cli.worklist import open_database
 from triage.core.audit import AuditEntry, AuditKind
 from triage.errors import UsageError
@@ -40,8 +40,7 @@ def audit(
     if json:
         print_json_array(dataclasses.asdict(entry) for entry in found)
         return
-    for entry in found:
-        typer.echo(_line(entry))
+    print_lines(_line(entry) for entry in found)
 
 
 def _moment(option: str, written: str) -> datetime | None:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from triage.cli.output import JsonOption, check_target, print_json, print_table, settings_of
+from triage.cli.output import JsonOption, print_json, print_table, settings_of
 from triage.cli.progress import counting
+from triage.cli.targets import check_target
 from triage.errors import DatasetUnusable, UsageError
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from triage.cli.output import JsonOption, check_target, print_json, print_table, settings_of
+from triage.cli.output import JsonOption, print_json, print_table, settings_of
+from triage.cli.targets import check_target
 from triage.errors import ModelDiffers, UsageError
 
 if TYPE_CHECKING:

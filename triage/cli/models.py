@@ -8,7 +8,8 @@ import typer
 
 from triage.cli.calibrate import calibrate
 from triage.cli.check import check, report
-from triage.cli.output import JsonOption, check_target, print_json, print_table, settings_of
+from triage.cli.output import JsonOption, print_json, print_table, settings_of
+from triage.cli.targets import check_target
 from triage.core.studytype import StudyType
 from triage.errors import ModelUnusable, UsageError
 

@@ -1,10 +1,9 @@
 """What every command shares: its settings, and how it prints."""
 
-import getpass
 import json
-import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +13,6 @@ from rich.table import Table
 from rich.text import Text
 
 from triage import settings
-from triage.errors import UsageError
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
@@ -23,25 +21,6 @@ def settings_of(context: typer.Context) -> settings.Settings:
     """Read the settings that `--config` names."""
     path: Path | None = context.find_root().obj
     return settings.load(path)
-
-
-def check_target(option: str, path: Path, *, force: bool = True) -> None:
-    """Refuse a file that could not be written in the end, before any work is done.
-
-    Raises UsageError, also for a file that is there already unless *force* allows it.
-    """
-    folder = path.absolute().parent
-    if path.is_dir():
-        raise UsageError(f"{option} {path}: is a folder; name a file in it")
-    if not folder.is_dir():
-        raise UsageError(f"{option} {path}: there is no folder {folder}; make it first")
-    if path.exists() and not force:
-        raise UsageError(f"{path}: exists already; name another {option}, or add --force")
-
-
-def operator() -> str:
-    """Name who runs the command: the operating system's user, or who called it by sudo."""
-    return os.environ.get("SUDO_USER") or getpass.getuser()
 
 
 def timestamp(moment: datetime) -> str:
@@ -57,28 +36,41 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no place in JSON")
 
 
-def print_json(document: Any, *, one_line: bool = False, end: str = "\n") -> None:
+def print_json(document: Any, *, one_line: bool = False) -> None:
     """Print one UTF-8 JSON document; missing values are null, probabilities unrounded."""
-    text = json.dumps(
-        document,
-        ensure_ascii=False,
-        indent=None if one_line else 2,
-        default=_plain,
-        allow_nan=False,
-    )
-    # Bytes, because the terminal's encoding is not the document's; a file name
-    # that is no UTF-8 is shown escaped.
-    typer.echo((text + end).encode("utf-8", "backslashreplace"), nl=False)
+    _print(_json(document, indent=None if one_line else 2) + "\n")
 
 
 def print_json_array(documents: Iterable[Any]) -> None:
     """Print one JSON array, an element a line, however many there are."""
-    lead = "[\n"
-    for document in documents:
-        typer.echo(lead, nl=False)
-        print_json(document, one_line=True, end="")
-        lead = ",\n"
-    typer.echo("[]" if lead == "[\n" else "\n]")
+    elements = (_json(document, indent=None) for document in documents)
+    first = next(elements, None)
+    if first is None:
+        _print("[]\n")
+        return
+    _print_blocks(chain([f"[\n{first}"], (f",\n{element}" for element in elements), ["\n]\n"]))
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines, however many there are."""
+    _print_blocks(f"{line}\n" for line in lines)
+
+
+def _json(document: Any, *, indent: int | None) -> str:
+    return json.dumps(document, ensure_ascii=False, indent=indent, default=_plain, allow_nan=False)
+
+
+def _print_blocks(texts: Iterable[str]) -> None:
+    """Print *texts* a thousand at a time: each printing waits for whoever reads."""
+    left = iter(texts)
+    while block := "".join(islice(left, 1000)):
+        _print(block)
+
+
+def _print(text: str) -> None:
+    # Bytes, because the terminal's encoding is not the document's; a file name
+    # that is no UTF-8 is shown escaped.
+    typer.echo(text.encode("utf-8", "backslashreplace"), nl=False)
 
 
 def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]], *, title: str = "") -> None:

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from triage.cli.output import JsonOption, operator, print_json, print_table, settings_of
+from triage.cli.operator import operator
+from triage.cli.output import JsonOption, print_json, print_table, settings_of
 from triage.cli.worklist import STUDY, open_database, probability_text
 from triage.core.audit import AuditKind
 from triage.core.detail import InstanceDetail, StudyDetail

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from triage.cli.models import study_types
-from triage.cli.output import JsonOption, check_target, print_json, print_table
+from triage.cli.output import JsonOption, print_json, print_table
 from triage.cli.progress import counting
+from triage.cli.targets import check_target
 from triage.cli.training import Display, figure, stoppable
 from triage.errors import UsageError
 from triage.research.recipe import Recipe, recipe_from

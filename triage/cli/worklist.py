@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from triage.cli.output import JsonOption, operator, print_json, print_table, settings_of
+from triage.cli.operator import operator
+from triage.cli.output import JsonOption, print_json, print_table, settings_of
 from triage.core.worklist import WorklistRow
 from triage.errors import DatabaseUnavailable, NothingToScore, UsageError
 from triage.pipeline.judge import rules_of

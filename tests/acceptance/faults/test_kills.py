@@ -77,7 +77,7 @@ def survive(daemon, samples, victims, *, seed, pause):
 
 def test_a_kill_of_each_process_costs_nothing(department, random_model, start_daemon, verify):
     daemon = start_daemon(model__path=random_model)
-    victims = ["daemon", "scoring process", "decoding process", "daemon"]
+    victims = list(KILLS)
 
     sender = survive(daemon, department, victims, seed=3, pause=0.7)
 

@@ -38,6 +38,7 @@ def test_a_scorer_whose_memory_ends_gives_its_views_to_the_next_one(
     acknowledged += send(daemon, department[4:])
 
     verify("scoring process out of memory", daemon, acknowledged)
+    assert daemon.events("scorer_ended"), "its memory sufficed: the test has shown nothing"
     daemon.stop()
 
 

@@ -22,9 +22,10 @@ from tests.support import dcmtk
 from tests.support.daemon import HOST
 from tests.support.sender import StubbornSender
 
-pytestmark = pytest.mark.dcmtk
+# What a single bad peer can do is tried in test_hostile_peers.py, in every run.
+pytestmark = [pytest.mark.dcmtk, pytest.mark.soak]
 
-KINDS = ("sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.soak]))
+KINDS = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
 REFUSED = "Refused: OutOfResources"
 
 
