@@ -7,6 +7,9 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
+from pynetdicom import AE
 from pynetdicom.pdu import A_ABORT_RQ
 
 from tests.support import dcmtk, studies
@@ -63,6 +66,15 @@ def associate(connect):
 
 def dropped(events, check):
     return [e for e in events if e["event"] == "association_dropped" and e["check"] == check]
+
+
+def minimal():
+    """Return a data set that can be sent."""
+    dataset = Dataset()
+    dataset.SOPClassUID, dataset.SOPInstanceUID = COMPUTED_RADIOGRAPHY.decode(), "1.2.3"
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return dataset
 
 
 def open_files():
@@ -128,6 +140,38 @@ def test_a_slow_sender_and_a_slow_disk_are_waited_for(free_port, associate):
 
         assert dropped(events, "silence") == []
     assert [len(arrival.data) for arrival in arrivals] == [40]
+
+
+def test_an_object_that_there_is_no_memory_for_is_sent_again_later(free_port):
+    kept = []
+
+    def keep(arrival):
+        if not kept:
+            kept.append(None)
+            raise MemoryError
+        kept.append(arrival)
+
+    entity = AE("PEER")
+    entity.add_requested_context(COMPUTED_RADIOGRAPHY.decode(), ExplicitVRLittleEndian)
+    with receiving(free_port, keep) as (_, events):
+        association = entity.associate(HOST, free_port)
+        answers = [association.send_c_store(minimal()).Status for _ in range(2)]
+        association.release()
+
+    assert answers == [0xA700, 0x0000]
+    assert "memory_exhausted" in [event["event"] for event in events]
+
+
+def test_the_sender_of_an_object_has_the_address_that_the_log_has(free_port, associate):
+    kept = []
+    with receiving(free_port, kept.append, settings={"host": "::"}):
+        peer = associate(free_port)
+        peer.sendall(b"".join(store_request(bytes(40))))
+        assert answer_of(peer)[0] == DATA_TF
+
+    assert [(arrival.calling_ae_title, arrival.calling_address) for arrival in kept] == [
+        ("PEER", HOST)
+    ]
 
 
 def test_a_connection_whose_peer_lost_its_power_ends_with_the_kernels_help(free_port, associate):

@@ -20,6 +20,7 @@ from pydicom.uid import (
 from triage.core.selection import ObjectKind
 from triage.core.study import Exposure, Intent, Side
 from triage.core.studytype import StudyType
+from triage.dicom import header
 from triage.dicom.evidence import read_evidence
 from triage.dicom.header import read_file_header, read_header
 from triage.dicom.radiograph import StudyHeader, digital_radiograph, save
@@ -238,3 +239,13 @@ def test_a_files_header_can_be_read_without_its_pixels(tmp_path):
 
     assert (header.subject.frames, header.pixel_digest) == (1, "")
     assert replace(read_file_header(tmp_path / "a.dcm"), pixel_digest="") == header
+
+
+def test_for_want_of_memory_no_object_is_called_bad(monkeypatch):
+    def exhausted(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(header, "_read", exhausted)
+
+    with pytest.raises(MemoryError):
+        read_header(encode(radiograph()), transfer_syntax_uid=ExplicitVRLittleEndian)

@@ -81,6 +81,28 @@ def test_errors_that_differ_are_all_told(log, other):
     assert len(log.passed) == 2
 
 
+@pytest.mark.parametrize("event", ["association_refused", "association_dropped"])
+def test_a_peer_that_varies_what_it_says_of_itself_is_told_once_a_minute(log, event):
+    for number in range(100):
+        title = f"PEER{number}"
+        log.error(
+            event,
+            check="dicom.allow",
+            address="192.0.2.1",
+            calling_ae_title=title,
+            action=f"add {title}",
+            reason=f"{title}!",
+        )
+    log.error(event, check="dicom.allow", address="192.0.2.2", calling_ae_title="PEER1")
+    log.error(event, check="request", address="192.0.2.1", calling_ae_title="PEER1")
+
+    assert [(entry["check"], entry["address"]) for entry in log.passed] == [
+        ("dicom.allow", "192.0.2.1"),
+        ("dicom.allow", "192.0.2.2"),
+        ("request", "192.0.2.1"),
+    ]
+
+
 def test_a_count_in_the_sentence_makes_no_other_error(log):
     for free in (1000, 999, 12):
         log.error(reason=f"/spool: {free} bytes free, and spool.min_free keeps 4096")

@@ -4,13 +4,15 @@ import sqlite3
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 
 from tests.support.store import Store
 from triage.errors import ConfigurationError, DatabaseUnavailable
+from triage.store import database as module
 from triage.store import schema
-from triage.store.database import IDLE_WAIT, LOCK_WAIT, Database
+from triage.store.database import CONNECTIONS, IDLE_WAIT, LOCK_WAIT, Database
 from triage.store.derive import lock_studies
 
 
@@ -70,6 +72,46 @@ def test_a_daemon_that_hangs_in_a_transaction_holds_nobody_up_for_long(new_datab
             hung.result()
     store.database.close()
     hanging.database.close()
+
+
+@pytest.fixture
+def opened(database_url):
+    database = Database(database_url)
+    yield database
+    database.close()
+
+
+def test_more_threads_than_connections_take_turns(opened):
+    inside, most = set(), []
+
+    def read(number):
+        with opened.reading() as connection:
+            inside.add(number)
+            most.append(len(inside))
+            connection.exec_driver_sql("SELECT 1")
+            time.sleep(0.05)
+            inside.remove(number)
+
+    with ThreadPoolExecutor(4 * CONNECTIONS) as associations:
+        assert len(list(associations.map(read, range(4 * CONNECTIONS)))) == 4 * CONNECTIONS
+
+    # Three daemons, each with its scoring process, and people's commands share 100.
+    assert max(most) <= CONNECTIONS <= 30
+
+
+def test_a_wait_for_a_connection_ends_as_a_database_that_is_away(database_url, monkeypatch):
+    monkeypatch.setattr(module, "POOL_WAIT", 0.1)
+    opened = Database(database_url)
+    with ExitStack() as others:
+        for _ in range(CONNECTIONS):
+            others.enter_context(opened.reading())
+
+        with pytest.raises(DatabaseUnavailable, match="all busy"), opened.reading():
+            pass
+
+    with opened.reading() as connection:
+        connection.exec_driver_sql("SELECT 1")
+    opened.close()
 
 
 def test_a_file_that_is_no_database_is_named(tmp_path):

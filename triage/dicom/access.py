@@ -21,13 +21,30 @@ log = logs.get(__name__)
 
 def is_allowed(allow: tuple[Peer, ...], ae_title: str, address: str) -> bool:
     """Say whether a peer may associate; an empty list admits this machine alone."""
+    if not allow:
+        return may_be_allowed(allow, address)
+    named = tuple(entry for entry in allow if entry.ae_title in (None, ae_title))
+    return bool(named) and may_be_allowed(named, address)
+
+
+def may_be_allowed(allow: tuple[Peer, ...], address: str) -> bool:
+    """Say whether some AE title would be admitted from *address*: all that is known at the door."""
     peer = ip_address(plain_address(address))
     if not allow:
         return peer.is_loopback
-    return any(
-        entry.ae_title in (None, ae_title) and (entry.network is None or peer in entry.network)
-        for entry in allow
-    )
+    return any(entry.network is None or peer in entry.network for entry in allow)
+
+
+def what_admits(ae_title: str, address: str) -> str:
+    """Say what admits a peer: an entry of its address alone where it named no valid AE title."""
+    fields = {"ae_title": ae_title, "address": address}
+    try:
+        Peer.model_validate(fields)
+    except ValueError:
+        del fields["ae_title"]
+    # Quoted as TOML: a title may hold quotes, and the line is there to be copied.
+    entry = ", ".join(f"{key} = {json.dumps(value)}" for key, value in fields.items())
+    return f"add {{{entry}}} to dicom.allow"
 
 
 class Access:
@@ -64,10 +81,8 @@ class Access:
         own = event.assoc.dul.socket.own
         if own or is_allowed(self._settings.allow, peer["calling_ae_title"], peer["address"]):
             return
-        # Quoted as TOML: a title may hold quotes, and the line is there to be copied.
-        title, address = json.dumps(peer["calling_ae_title"]), json.dumps(peer["address"])
-        entry = f"{{ae_title = {title}, address = {address}}}"
-        _log_refusal(event, check="dicom.allow", action=f"add {entry} to dicom.allow")
+        action = what_admits(peer["calling_ae_title"], peer["address"])
+        _log_refusal(event, check="dicom.allow", action=action)
         event.assoc.acse.send_reject(*CALLING_AE_TITLE_NOT_RECOGNISED)
         event.assoc.kill()
 

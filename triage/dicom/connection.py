@@ -22,6 +22,7 @@ from triage.settings import DicomSettings
 log = logs.get(__name__)
 
 PIECE = 65536  # bytes read at once
+LEAST_WAITING = 2**30  # bytes: a hundred radiographs of 10 MB, where a site lets no object be large
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,19 +33,19 @@ class Limits:
     request_bytes: int = 256 * 2**10  # length of the PDU that asks for an association
     data_bytes: int = 2 * 2**20  # length of any later PDU; twice the most that is ever advertised
     object_bytes: int = 2**30  # sent without an answer: one object, for we answer each
+    waiting_bytes: int = 2**31  # likewise by all peers together: what is held of them in memory
     handshake_seconds: float = 10  # from the connection to the end of its TLS handshake
     request_seconds: float = 30  # from there to the whole request
     silent_seconds: float = 60  # without a byte, later
 
-    @property
-    def waiting_bytes(self) -> int:
-        """Sent without an answer by all peers together: what is held of them in memory."""
-        return 2 * self.object_bytes
-
 
 def limits_of(settings: DicomSettings) -> Limits:
     """Return the limits that a site has set, and those that are not its to set."""
-    return Limits(object_bytes=settings.max_object_size, silent_seconds=settings.idle_timeout)
+    return Limits(
+        object_bytes=settings.max_object_size,
+        waiting_bytes=max(2 * settings.max_object_size, LEAST_WAITING),
+        silent_seconds=settings.idle_timeout,
+    )
 
 
 class Connection(AssociationSocket):  # type: ignore[misc]  # pynetdicom ships no types
@@ -175,7 +176,7 @@ class Connection(AssociationSocket):  # type: ignore[misc]  # pynetdicom ships n
             self._refuse(
                 "objects in flight",
                 f"all senders' objects together would take more than {limits.waiting_bytes} bytes "
-                "of memory (twice dicom.max_object_size); it may send again",
+                "of memory (twice dicom.max_object_size, 1 GiB at least); it may send again",
             )
 
     def _refuse(self, check: str, reason: str) -> None:

@@ -64,11 +64,11 @@ def read_header(data: bytes, *, transfer_syntax_uid: str) -> Header:
 
     Its cost is bounded, whatever the bytes: what is absurdly long is left out,
     and where the walk to the pixels is too long, their digest is. Raises
-    BadInstance when it is unreadable or lacks an identifier.
+    BadInstance when it is unreadable or lacks an identifier, and MemoryError.
     """
     try:
         return _read(BytesIO(data), UID(transfer_syntax_uid), digest=True)
-    except BadInstance:
+    except (BadInstance, MemoryError):  # for want of memory no object is a bad one
         raise
     except Exception as error:  # a hostile data set raises anything, from anywhere in pydicom
         raise BadInstance(f"the data set cannot be read ({type(error).__name__})") from error

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 # PS3.8 9.3.4, A-ASSOCIATE-RJ: result, source, reason.
 LOCAL_LIMIT_EXCEEDED = bytes([3, 0, 0, 0, 0, 4, 0, 2, 3, 2])  # transient, presentation, 2
+NOT_RECOGNISED = bytes([3, 0, 0, 0, 0, 4, 0, 1, 1, 3])  # permanent, service user, calling AE title
 NO_REASON_GIVEN = bytes([3, 0, 0, 0, 0, 4, 0, 1, 1, 1])  # permanent, service user, 1
 # RFC 8446 6: a fatal alert, internal_error; in answer to a greeting it needs no keys.
 TLS_ALERT = bytes([0x15, 3, 3, 0, 2, 2, 80])

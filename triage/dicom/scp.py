@@ -56,7 +56,7 @@ class Arrival:
     sop_instance_uid: str
     transfer_syntax_uid: str
     calling_ae_title: str
-    calling_address: str
+    calling_address: str  # as the log and the allow-list write it
     data: bytes  # the encoded data set
     preamble: bytes  # what makes a PS3.10 file of it: preamble, prefix, file meta information
 
@@ -97,6 +97,7 @@ class Receiver:
         files = files_of(settings)
         self._door = Door(
             limits=limits or limits_of(settings),
+            allow=settings.allow,
             gate=Gate(
                 at_once=settings.max_associations,
                 per_peer=settings.max_associations_per_peer,
@@ -268,6 +269,9 @@ class Receiver:
         except DatabaseUnavailable as error:
             log.error("database_unavailable", reason=str(error), sop_instance_uid=uid)
             return OUT_OF_RESOURCES, "the database is not available; send it again later"
+        except MemoryError:
+            log.exception("memory_exhausted", sop_instance_uid=uid)
+            return OUT_OF_RESOURCES, "out of memory; send it again later"
         except Exception:
             log.exception("store_failed", sop_instance_uid=uid)
             return CANNOT_UNDERSTAND, "internal error; see the log of the receiver"
@@ -284,12 +288,13 @@ def _arrival(event: Event) -> Arrival:
     request = event.request
     if request.DataSet is None:
         raise BadInstance("the request has no data set")
+    peer = peer_of(event.assoc)
     return Arrival(
         sop_class_uid=str(request.AffectedSOPClassUID),
         sop_instance_uid=str(request.AffectedSOPInstanceUID),
         transfer_syntax_uid=str(event.context.transfer_syntax),
-        calling_ae_title=event.assoc.requestor.ae_title.strip(),
-        calling_address=event.assoc.requestor.address or "",
+        calling_ae_title=peer["calling_ae_title"],
+        calling_address=peer["address"],
         data=request.DataSet.getvalue(),
         preamble=b"\0" * 128 + b"DICM" + encode_file_meta(event.file_meta),
     )

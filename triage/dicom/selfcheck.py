@@ -1,7 +1,8 @@
 """The daemon's check of its own port: whether it still answers with a word of DICOM.
 
-It is known by the port that it comes from, on this machine: so it passes the allow-list
-and the limits, needs no certificate, and nobody can take its place by a name.
+It is known by the address and port that it comes from, which are its alone while it lasts:
+so it passes the allow-list and the limits, needs no certificate, and nobody can take its
+place by a name. All that it may do is Verification.
 """
 
 import socket
@@ -11,6 +12,7 @@ from typing import Any
 from pynetdicom.sop_class import Verification
 
 from triage.dicom.caller import Caller
+from triage.dicom.connection import plain_address
 
 AE_TITLE = "TRIAGE-CHECK"
 
@@ -19,11 +21,11 @@ class SelfCheck:
     """Makes the check, and recognises it where it arrives."""
 
     def __init__(self) -> None:
-        self._ports: set[int] = set()  # that a check is made from now
+        self._ends: set[tuple[str, int]] = set()  # addresses that a check is made from now
 
     def recognises(self, connection: socket.socket, client_address: Any) -> bool:
-        """Say whether a connection that arrived is ours: from this machine, and from our port."""
-        if client_address[1] not in self._ports:
+        """Say whether a connection that arrived is ours: from our end, to the same address."""
+        if _end(client_address) not in self._ends:
             return False
         try:
             return bool(connection.getsockname()[0] == client_address[0])
@@ -36,11 +38,11 @@ class SelfCheck:
         """Say whether the port accepts an association, over TLS where there is a *context*."""
         if host in ("0.0.0.0", "::", ""):  # noqa: S104  where it listens, not where it connects
             host = "::1" if host == "::" else "127.0.0.1"
-        ports: list[int] = []
+        ends: list[tuple[str, int]] = []
 
-        def bound(number: int) -> None:
-            ports.append(number)
-            self._ports.add(number)
+        def bound(name: tuple[str, int]) -> None:
+            ends.append(_end(name))
+            self._ends.add(_end(name))
 
         entity = Caller(AE_TITLE, bound)
         entity.connection_timeout = entity.acse_timeout = entity.network_timeout = timeout
@@ -61,4 +63,9 @@ class SelfCheck:
             association.release()
             return True
         finally:
-            self._ports.difference_update(ports)
+            self._ends.difference_update(ends)
+
+
+def _end(name: Any) -> tuple[str, int]:
+    """Return address and port of a socket's name, which over IPv6 has more."""
+    return plain_address(name[0]), int(name[1])

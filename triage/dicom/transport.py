@@ -2,7 +2,8 @@
 
 The loop that accepts connections does nothing that a peer can hold up: TLS handshakes
 happen in a thread a connection, and of connections there are no more than the gate has
-places for. The rest is answered by a single thread (`refusal`).
+places for. The rest is answered by a single thread (`refusal`), and so is whoever the
+allow-list admits under no AE title: a stranger takes no place from those who are listed.
 """
 
 import socket
@@ -14,14 +15,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from pynetdicom.association import Association
+from pynetdicom.sop_class import Verification
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from triage import logs
 from triage.dicom import tls
+from triage.dicom.access import may_be_allowed, what_admits
 from triage.dicom.connection import Connection, Limits, plain_address
 from triage.dicom.gate import Gate
-from triage.dicom.refusal import LOCAL_LIMIT_EXCEEDED, Refuser
+from triage.dicom.refusal import LOCAL_LIMIT_EXCEEDED, NOT_RECOGNISED, Refuser
 from triage.dicom.selfcheck import SelfCheck
+from triage.settings import Peer
 
 log = logs.get(__name__)
 
@@ -40,6 +44,7 @@ class Door:
     """What stands between the port and an association."""
 
     limits: Limits
+    allow: tuple[Peer, ...]
     gate: Gate
     certificates: tls.Certificates | None  # None: no TLS
     self_check: SelfCheck
@@ -47,7 +52,10 @@ class Door:
 
 @dataclass(eq=False, kw_only=True)
 class _Place:
-    """A connection's place: taken when it comes, free when the last of its threads has ended."""
+    """A connection's place: taken when it comes, free when it and its association have ended.
+
+    An association's thread ends after the one that pynetdicom reads its PDUs in.
+    """
 
     address: str
     own: bool  # the daemon's check of itself, which takes nobody's place
@@ -90,11 +98,7 @@ class Server(ThreadedAssociationServer):  # type: ignore[misc]  # pynetdicom shi
             own=self.door.self_check.recognises(request, client_address),
         )
         self._free_places()
-        full = "" if place.own else self.door.gate.enter(place.address, time.monotonic())
-        if full:
-            self._refuser.take(
-                request, LOCAL_LIMIT_EXCEEDED, lambda title: _say_full(full, title, place.address)
-            )
+        if not place.own and not self._lets_in(request, place.address):
             return
         with self._lock:
             self._places.add(place)
@@ -108,6 +112,33 @@ class Server(ThreadedAssociationServer):  # type: ignore[misc]  # pynetdicom shi
         except RuntimeError:  # no thread is to be had
             place.ended = True
             raise
+
+    def _lets_in(self, request: socket.socket, address: str) -> bool:
+        """Take a place for *address*, or hand its connection on to be refused."""
+
+        def say(check: str, action: str, title: str) -> None:
+            log.warning(
+                "association_refused",
+                check=check,
+                action=action,
+                calling_ae_title=title,
+                address=address,
+            )
+
+        if not may_be_allowed(self.door.allow, address):
+            self._refuser.take(
+                request,
+                NOT_RECOGNISED,
+                lambda title: say("dicom.allow", what_admits(title, address), title),
+            )
+            return False
+        if full := self.door.gate.enter(address, time.monotonic()):
+            action = f"nothing: it may send again later; or raise {full}"
+            self._refuser.take(
+                request, LOCAL_LIMIT_EXCEEDED, lambda title: say(full, action, title)
+            )
+            return False
+        return True
 
     def waiting_bytes(self) -> int:
         """Return how many bytes of objects are here that were not answered yet."""
@@ -201,15 +232,11 @@ class _Handler(RequestHandler):  # type: ignore[misc]  # pynetdicom ships no typ
             own=self._place.own,
             waiting=self.server.waiting_bytes,
         )
+        if self._place.own:
+            association.acceptor.supported_contexts = [
+                context
+                for context in association.acceptor.supported_contexts
+                if context.abstract_syntax == Verification
+            ]
         self._place.association = association
         return association
-
-
-def _say_full(setting: str, calling_ae_title: str, address: str) -> None:
-    log.warning(
-        "association_refused",
-        check=setting,
-        action=f"nothing: it may send again later; or raise {setting}",
-        calling_ae_title=calling_ae_title,
-        address=address,
-    )

@@ -14,6 +14,9 @@ KINDS = 1000  # different errors that are remembered, those of most recent first
 
 # What differs between two occurrences of the same error; every other field tells errors apart.
 _VARYING = frozenset({"timestamp", "exc_info", "sop_instance_uid", "views", "suppressed"})
+# Of these a peer chooses the rest, so that by varying it one would write a line a connection.
+_PEERS = {"association_refused", "association_dropped"}
+_OF_A_PEER = ("event", "check", "address")
 # A count or size in a sentence, and no part of an address, a version, a UID or a name.
 _COUNT = re.compile(r"(?<![\w.:-])\d+(?![\w.:-]*\w)")
 
@@ -30,7 +33,8 @@ class Repeats(logging.Filter):
     """Lets an error through once a minute, with the number of those that were held back.
 
     Nothing below warning is held back, and no error that differs from another in
-    more than a count or the object that met it. Any thread may log.
+    more than a count or the object that met it, or in what a peer says of itself
+    that was turned away. Any thread may log.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic, kinds: int = KINDS) -> None:
@@ -71,6 +75,8 @@ def _kind(record: logging.LogRecord) -> Kind:
     """Return what two records have in common that tell the same."""
     if isinstance(record.msg, dict):
         fields = record.msg
+        if fields.get("event") in _PEERS:
+            return tuple(fields.get(key) for key in _OF_A_PEER)
         told = tuple(
             (key, _COUNT.sub("#", str(value)) if key == "reason" else str(value))
             for key, value in sorted(fields.items())

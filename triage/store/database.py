@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from triage.errors import ConfigurationError, DatabaseUnavailable
 
@@ -25,7 +26,11 @@ SILENCE = {
     "keepalives_count": 2,
     "tcp_user_timeout": 20_000,  # milliseconds
 }
-THREADS = 80  # connections at most: one an association, and the daemon's own
+# Of one process; with more threads than that, one waits for another's transaction to end,
+# which takes milliseconds. PostgreSQL has 100 for everybody (max_connections), and whoever
+# comes after those meets an error.
+CONNECTIONS = 24
+POOL_WAIT = 25  # seconds for one of them: longer than a dead server holds one (`SILENCE`)
 
 
 class Database:
@@ -112,6 +117,10 @@ class Database:
             yield
         except DBAPIError as error:
             raise DatabaseUnavailable(f"{self.name}: {_discreet(error)}") from error
+        except PoolTimeout as error:
+            raise DatabaseUnavailable(
+                f"{self.name}: its {CONNECTIONS} connections were all busy for {POOL_WAIT} s"
+            ) from error
         except SQLAlchemyError as error:
             raise DatabaseUnavailable(f"{self.name}: {error}") from error
 
@@ -136,7 +145,8 @@ def _sqlite(url: str) -> Engine:
         url,
         connect_args={"timeout": LOCK_WAIT},
         pool_size=8,
-        max_overflow=THREADS,
+        max_overflow=CONNECTIONS - 8,
+        pool_timeout=POOL_WAIT,
         hide_parameters=True,
     )
 
@@ -164,7 +174,8 @@ def _postgresql(url: str) -> Engine:
     engine = create_engine(
         url,
         pool_size=4,
-        max_overflow=THREADS,
+        max_overflow=CONNECTIONS - 4,
+        pool_timeout=POOL_WAIT,
         pool_pre_ping=True,  # a server that was restarted is noticed before the work, not in it
         hide_parameters=True,  # they hold patients' names, and errors are logged
         connect_args={"connect_timeout": CONNECT_WAIT, "application_name": "triage", **SILENCE},
