@@ -30,6 +30,7 @@ def test_nothing_that_a_peer_writes_becomes_a_path(tmp_path, name):
         sop_instance_uid=name,
         transfer_syntax_uid=str(made.file_meta.TransferSyntaxUID),
         calling_ae_title=name,
+        calling_address="192.0.2.7",
         data=encode(made, False, True) or b"",
         preamble=b"",
     )

@@ -59,7 +59,7 @@ def version(connection: Connection, received: Instance) -> int | None:
 
 def add_former(connection: Connection, study_id: int, received: Instance, now: datetime) -> None:
     """Add a version of an instance that came before the one that counts, and counts no more."""
-    replace_instance(connection, _insert(connection, study_id, received, now))
+    _insert(connection, study_id, received, now, state=InstanceState.REPLACED)
 
 
 def note_file_is_there(connection: Connection, instance_id: int, size: int) -> None:
@@ -141,8 +141,15 @@ def drop_pending(connection: Connection, instance_id: int, why: str | None) -> N
     )
 
 
-def _insert(connection: Connection, study_id: int, received: Instance, now: datetime) -> int:
-    row = insert(instance).values(
+def _insert(
+    connection: Connection,
+    study_id: int,
+    received: Instance,
+    now: datetime,
+    **otherwise: object,
+) -> int:
+    """Add the row of what was received, with what is *otherwise* than it says."""
+    values = dict(
         study_id=study_id,
         sop_instance_uid=received.sop_instance_uid,
         digest=received.digest,
@@ -156,6 +163,7 @@ def _insert(connection: Connection, study_id: int, received: Instance, now: date
         calling_ae_title=received.calling_ae_title,
         received_at=now,
     )
+    row = insert(instance).values(**values | otherwise)
     instance_id: int = connection.execute(row.returning(instance.c.id)).scalar_one()
     return instance_id
 
