@@ -157,6 +157,7 @@ def test_files_that_are_damaged_behind_our_back_are_explained_and_mended_by_send
         damage(file)
     daemon.stop()
     daemon.start()
+    daemon.wait_for_scorer()
     wait_until(
         lambda: not daemon.sql("SELECT id FROM view WHERE state = 'pending'"), "tries", seconds=60
     )
