@@ -15,7 +15,7 @@ pytestmark = pytest.mark.dcmtk
 
 @pytest.fixture(scope="module")
 def daemon(start_shared_daemon, random_model):
-    daemon = start_shared_daemon(model__path=random_model, worklist__max_wait=6, log_level="debug")
+    daemon = start_shared_daemon(model__path=random_model, log_level="debug")
     daemon.wait_for_scorer()
     return daemon
 
@@ -44,26 +44,24 @@ def test_an_association_is_an_event_whatever_was_done_in_it(daemon, tmp_path):
 
 def test_every_score_and_every_change_of_place_is_told(daemon, send):
     send(studies.make("MOVED", picture(2), 1), studies.make("MOVED", picture(3), 2))
-    row = daemon.wait_for_study(study_uid("MOVED"), status="scored")
-    daemon.wait_for_study(study_uid("MOVED"), seconds=60, overdue=True)
+    row = daemon.wait_for_study(study_uid("MOVED"), seconds=60, status="scored")
 
-    views = wait_until(lambda: of_study(daemon, "view_scored", "MOVED")[1:], "both are told")
-    assert views
+    wait_until(
+        lambda: (
+            of_study(daemon, "study_moved", "MOVED")[-1:]
+            and of_study(daemon, "view_scored", "MOVED")[1:]
+            and of_study(daemon, "study_complete", "MOVED")
+        ),
+        "all is told",
+    )
     views = of_study(daemon, "view_scored", "MOVED")
     assert {(view["frame"], view["model"]) for view in views} == {(1, "random 1")}
     assert sum(view["probability"] for view in views) / 2 == pytest.approx(row["probability"])
-    (complete,) = of_study(daemon, "study_complete", "MOVED")
-    assert complete["status"] in ("complete", "scored")
-    wait_until(
-        lambda: of_study(daemon, "study_moved", "MOVED")[-1]["cause"] == "overdue", "it is overdue"
-    )
     moves = of_study(daemon, "study_moved", "MOVED")
-    assert [move["cause"] for move in moves[:-1]] == ["scored"] * (len(moves) - 1)
+    assert {move["cause"] for move in moves} == {"scored"}
     assert [move["before"] for move in moves[1:]] == [move["after"] for move in moves[:-1]]
     assert moves[0]["before"] == "not_scored"
-    assert moves[-2]["after"] == row["label"]
-    assert moves[-1]["probability"] == pytest.approx(row["probability"])
-    assert (moves[-1]["after"], moves[-1]["priority"]) == ("overdue", "HIGH")
+    assert (moves[-1]["after"], moves[-1]["priority"]) == (row["label"], row["priority"])
 
 
 def test_a_view_without_a_score_is_told_by_the_code_of_its_reason(daemon, send):
