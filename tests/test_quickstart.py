@@ -88,13 +88,15 @@ def test_without_a_model_the_phantoms_stand_unscored_in_order_of_arrival(run, le
     assert left_over() == []
 
 
-def test_without_a_model_named_the_reference_model_scores(environment, pictures, random_model):
+def test_without_a_model_named_the_reference_model_scores_whatever_the_site_has_pinned(
+    environment, pictures, random_model
+):
     done = subprocess.run(
         [*with_reference_model(random_model.parent), "quickstart", pictures, "--json"],
         capture_output=True,
         text=True,
         timeout=120,
-        env=environment,
+        env=environment | {"TRIAGE_MODEL__SHA256": "0" * 64},
     )
 
     assert done.returncode == 0, done.stderr

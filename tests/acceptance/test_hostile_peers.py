@@ -274,6 +274,7 @@ def test_a_sender_that_offers_nothing_we_take_is_in_the_log(free_port, sop_class
 UNREADABLE = {
     "no AE title": request(calling=b" "),
     "a backslash in it": request(calling=b"A\\B"),
+    "an escape sequence in it": request(calling=b"A\x1b[2J"),
     "an unknown version": request(version=2),
     "a web request": b"GET / HTTP/1.1\r\n\r\n",
 }

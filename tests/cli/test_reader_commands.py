@@ -142,6 +142,42 @@ def test_the_table_shows_names_as_they_are(site, triage):
     assert "A1" not in out
 
 
+@pytest.mark.parametrize("command", ["worklist", "show", "audit"])
+@pytest.mark.parametrize("json_", [(), ("--json",)], ids=["table", "JSON"])
+def test_nothing_that_is_shown_commands_the_terminal(site, triage, command, json_):
+    hostile = "A\x1b[2J\x9b2J\x1b]0;t\x07\x7f\r"
+    received = replace(
+        image("1.5", 1, "A5"),
+        patient_name=hostile,
+        study_description=hostile,
+        calling_ae_title=hostile,
+    )
+    intake.file_instance(site, received, NOON)
+
+    code, out, err = triage(*{"show": ("show", "A5")}.get(command, (command,)), *json_)
+
+    assert (code, err) == (0, "")
+    assert "\\u001b[2J" in out
+    assert "".join(out.split("\n")).isprintable()
+
+
+def test_a_name_with_a_line_feed_makes_no_second_line_of_the_trail(site, triage):
+    triage("read", "A2", "--by", "eve\n2026-03-01T12:00:00.000000Z  read")
+
+    lines = triage("audit")[1].splitlines()
+
+    assert [line.split()[1] for line in lines] == ["received", "received", "received", "read"]
+
+
+def test_an_error_that_quotes_does_not_command_the_terminal_either(site, triage):
+    triage("claim", "A2", "--by", "ada\x9b2J")
+
+    code, _, err = triage("claim", "A2", "--by", "bob")
+
+    assert code == 1
+    assert "ada\\u009b2J" in err
+
+
 def test_json_is_utf_8_whatever_the_terminal_speaks(site, tmp_path):
     intake.file_instance(site, replace(image("1.5", 1), patient_name="Müller^山"), NOON)
 

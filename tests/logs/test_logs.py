@@ -1,6 +1,7 @@
 """One JSON document a line, whoever logs."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -43,3 +44,32 @@ def test_what_a_library_says_of_a_data_set_stays_out():
     )
 
     assert "Doe" not in done.stderr
+
+
+HOSTILE = """
+from triage import logs
+logs.configure(level="info")
+log = logs.get("test")
+log.warning("association_refused", calling_ae_title="A\\x1b]0;t\\x07\\n\\x7f")
+"""
+
+
+def test_on_a_terminal_no_field_of_an_event_commands_it():
+    ours, theirs = os.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        done = subprocess.run([sys.executable, "-c", HOSTILE], stderr=theirs, check=False)
+        os.close(theirs)
+        shown = terminal.read(10_000)
+
+    assert done.returncode == 0
+    assert rb"A\u001b]0;t\u0007\u000a\u007f" in shown
+
+
+def test_in_json_no_field_of_an_event_holds_a_control_character():
+    done = subprocess.run(
+        [sys.executable, "-c", HOSTILE], capture_output=True, text=True, check=True
+    )
+
+    (line,) = done.stderr.splitlines()
+    assert line.isprintable()
+    assert json.loads(line)["calling_ae_title"] == "A\x1b]0;t\x07\n\x7f"

@@ -18,6 +18,7 @@ from triage.cli.audit import audit
 from triage.cli.dataset import dataset
 from triage.cli.doctor import doctor
 from triage.cli.evaluate import evaluate
+from triage.cli.output import tell
 from triage.cli.quickstart import quickstart
 from triage.cli.score import score
 from triage.cli.serve import serve
@@ -82,7 +83,7 @@ def main() -> None:
     try:
         app(args=_config_first(sys.argv[1:]))
     except TriageError as error:
-        typer.echo(f"triage: {error}", err=True)
+        tell(f"triage: {error}")
         sys.exit(error.exit_code)
     except BrokenPipeError:  # the reader of the pipe has what it wanted
         sys.stderr.close()

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from triage.cli.output import JsonOption, print_json, settings_of
+from triage.core.printable import printable
 from triage.store import rights
 
 _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
@@ -36,10 +37,10 @@ def doctor(
             continue
         console.print(
             Text(f"{finding.status:>8}", style=_COLOURS[finding.status]),
-            Text(f"{finding.check}: {finding.message}"),
+            Text(printable(f"{finding.check}: {finding.message}", keep="\n")),
         )
         if finding.action:
-            console.print(Text(f"{'':>8} → {finding.action}"))
+            console.print(Text(printable(f"{'':>8} → {finding.action}", keep="\n")))
     if json:
         print_json([dataclasses.asdict(finding) for finding in findings])
     if any(finding.status is Status.FAILED for finding in findings):

@@ -1,4 +1,7 @@
-"""What every command shares: its settings, and how it prints."""
+"""What every command shares: its settings, and how it prints.
+
+Whatever is printed may come from a peer or a file, so it passes through `printable`.
+"""
 
 import json
 from collections.abc import Iterable
@@ -13,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from triage import settings
+from triage.core.printable import printable
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
@@ -53,11 +57,17 @@ def print_json_array(documents: Iterable[Any]) -> None:
 
 def print_lines(lines: Iterable[str]) -> None:
     """Print lines, however many there are."""
-    _print_blocks(f"{line}\n" for line in lines)
+    _print_blocks(f"{printable(line)}\n" for line in lines)
+
+
+def tell(sentence: str) -> None:
+    """Print a sentence, or some lines, on standard error."""
+    typer.echo(printable(sentence, keep="\n"), err=True)
 
 
 def _json(document: Any, *, indent: int | None) -> str:
-    return json.dumps(document, ensure_ascii=False, indent=indent, default=_plain, allow_nan=False)
+    text = json.dumps(document, ensure_ascii=False, indent=indent, default=_plain, allow_nan=False)
+    return printable(text, keep="\n")  # what it escapes stands in strings, and JSON reads it back
 
 
 def _print_blocks(texts: Iterable[str]) -> None:
@@ -68,9 +78,8 @@ def _print_blocks(texts: Iterable[str]) -> None:
 
 
 def _print(text: str) -> None:
-    # Bytes, because the terminal's encoding is not the document's; a file name
-    # that is no UTF-8 is shown escaped.
-    typer.echo(text.encode("utf-8", "backslashreplace"), nl=False)
+    # Bytes, because the terminal's encoding is not the document's.
+    typer.echo(text.encode("utf-8"), nl=False)
 
 
 def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]], *, title: str = "") -> None:
@@ -82,5 +91,5 @@ def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]], *, title:
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))  # Text: a [ in a name is no markup
+        table.add_row(*(Text(printable(cell)) for cell in row))  # Text: a [ in a name is no markup
     console.print(table)

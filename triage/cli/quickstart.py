@@ -17,7 +17,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from triage.cli.output import JsonOption, print_json, print_table
+from triage.cli.output import JsonOption, print_json, print_lines, print_table
+from triage.core.printable import printable
 from triage.core.worklist import WorklistRow
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def quickstart(
                 COLUMNS, map(_cells, outcome.rows), title="\nThe worklist, in reading order"
             )
         for reason in sorted({row.reason for row in outcome.rows if row.reason}):
-            typer.echo(f"\n{reason}")
+            print_lines(["", reason])
         typer.echo(_where_next(outcome))
     if not outcome.complete:
         raise typer.Exit(1)
@@ -88,7 +89,7 @@ class Screen:
         self.live = Live(console=Console(), auto_refresh=False)
 
     def say(self, sentence: str) -> None:
-        self.live.console.print(Text(sentence))
+        self.live.console.print(Text(printable(sentence, keep="\n")))
 
     def show(self, rows: Sequence[WorklistRow]) -> None:
         table = Table(*COLUMNS, box=None, pad_edge=False)
@@ -108,7 +109,7 @@ class Lines:
         self._shown: dict[str, str] = {}
 
     def say(self, sentence: str) -> None:
-        typer.echo(sentence, err=self._to_stderr)
+        typer.echo(printable(sentence, keep="\n"), err=self._to_stderr)
 
     def show(self, rows: Sequence[WorklistRow]) -> None:
         for row in rows:
@@ -122,7 +123,7 @@ def _cells(row: WorklistRow) -> tuple[str, ...]:
     state = "provisional" if row.provisional else "final"
     if row.label is None:
         state = f"{state}, not scored" if row.provisional else "not scored"
-    return (
+    cells = (
         str(row.position),
         row.priority,
         row.label or "",
@@ -134,6 +135,7 @@ def _cells(row: WorklistRow) -> tuple[str, ...]:
         row.study_description or "",
         (row.reason or "").partition(":")[0],
     )
+    return tuple(map(printable, cells))
 
 
 def _document(outcome: "Outcome") -> dict[str, object]:

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from triage.cli.operator import operator
-from triage.cli.output import JsonOption, print_json, print_table, settings_of
+from triage.cli.output import JsonOption, print_json, print_lines, print_table, settings_of
 from triage.cli.worklist import STUDY, open_database, probability_text
 from triage.core.audit import AuditKind
 from triage.core.detail import InstanceDetail, StudyDetail
@@ -116,9 +115,7 @@ def _print_study(detail: StudyDetail) -> None:
         "reason": row.reason or "-",
         "finding": detail.finding or "-",
     }
-    console = Console(soft_wrap=True, markup=False, highlight=False)
-    for name, value in lines.items():
-        console.print(f"{name:>17}  {value}")
+    print_lines(f"{name:>17}  {value}" for name, value in lines.items())
     print_table(
         ["group", "probability", "threshold", "views", ""],
         [

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from triage.cli.operator import operator
-from triage.cli.output import JsonOption, print_json, print_table, settings_of
+from triage.cli.output import JsonOption, print_json, print_table, settings_of, tell
 from triage.core.worklist import WorklistRow
 from triage.errors import DatabaseUnavailable, NothingToScore, UsageError
 from triage.pipeline.judge import rules_of
@@ -63,7 +63,7 @@ def _watch(database: Database, rows: list[WorklistRow], limit: int | None, *, js
         try:
             rows = queries.worklist(database, limit)
         except DatabaseUnavailable as error:  # a server that restarts ends no reading room's list
-            typer.echo(f"triage: {error}", err=True)
+            tell(f"triage: {error}")
             continue
         if [_timeless(row) for row in rows] != [_timeless(row) for row in before]:
             _print_worklist(rows, json=json, one_line=True)
@@ -74,14 +74,14 @@ def claim(context: typer.Context, study: STUDY, by: BY = "") -> None:
     database = open_database(context)
     reader = _reader(by)
     reading.claim(database, queries.find_study(database, study), reader, datetime.now(UTC))
-    typer.echo(f"{study} is claimed by {reader}", err=True)
+    tell(f"{study} is claimed by {reader}")
 
 
 def release(context: typer.Context, study: STUDY, by: BY = "") -> None:
     """Give up a claim."""
     database = open_database(context)
     reading.release(database, queries.find_study(database, study), _reader(by), datetime.now(UTC))
-    typer.echo(f"{study} is released", err=True)
+    tell(f"{study} is released")
 
 
 def read(
@@ -94,7 +94,7 @@ def read(
     database = open_database(context)
     found = queries.find_study(database, study)
     reading.mark_read(database, found, _reader(by), finding, datetime.now(UTC))
-    typer.echo(f"{study} is read", err=True)
+    tell(f"{study} is read")
 
 
 def rescore(
@@ -125,12 +125,11 @@ def rescore(
             raise NothingToScore(f"{study}: {error}") from error
         waiting += 1
         if study is not None and gone:
-            typer.echo(
+            tell(
                 "not scored again, because their pixel data was deleted after the reading:\n  "
-                + "\n  ".join(gone),
-                err=True,
+                + "\n  ".join(gone)
             )
-    typer.echo(f"{waiting} studies wait for their new score", err=True)
+    tell(f"{waiting} studies wait for their new score")
 
 
 def _reader(by: str) -> str:

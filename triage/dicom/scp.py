@@ -6,17 +6,15 @@ pynetdicom's handlers translate; what keeps an object is passed in.
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import pynetdicom
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
-from pynetdicom.association import Association
 from pynetdicom.dsutils import encode_file_meta
 from pynetdicom.events import Event
-from pynetdicom.pdu import P_DATA_TF
 
 from triage import logs
 from triage.dicom import tls
@@ -26,6 +24,7 @@ from triage.dicom.connection import Limits, limits_of, peer_of
 from triage.dicom.gate import Gate
 from triage.dicom.selfcheck import SelfCheck
 from triage.dicom.sopclasses import offer
+from triage.dicom.traffic import Traffic
 from triage.dicom.transport import Door, Server
 from triage.errors import (
     BadInstance,
@@ -61,27 +60,9 @@ class Arrival:
     preamble: bytes  # what makes a PS3.10 file of it: preamble, prefix, file meta information
 
 
-# Seconds after an answer: a sender with nothing more to send releases the association itself,
-# and one that was aborted before it could would report a failure over an object that is safe.
-TIME_TO_RELEASE = 0.5
-
 EVERYBODY = 10**6  # for pynetdicom, which counts later and less than the gate does
 
 Keep = Callable[[Arrival], None]
-
-
-@dataclass
-class _Traffic:
-    """What an association has done; touched by its own thread, read by `Receiver.stop`."""
-
-    opened: float = field(default_factory=time.monotonic)
-    accepted: bool = False  # of a sender; it was refused, or nothing was asked for, otherwise
-    stored: int = 0
-    failed: int = 0
-    storing: bool = False
-    # When the first answer since we were told to stop was sent, on the monotonic clock.
-    answered_while_stopping: float | None = None
-    dropped: bool = False
 
 
 class Receiver:
@@ -106,8 +87,7 @@ class Receiver:
             certificates=tls.Certificates(files) if files else None,
             self_check=SelfCheck(),
         )
-        self._traffic: dict[Association, _Traffic] = {}
-        self._stopping = threading.Event()
+        self._traffic = Traffic()
         self._server: Server | None = None
 
     @cached_property
@@ -133,7 +113,7 @@ class Receiver:
                 evt_handlers=self._handlers(),
                 server_class=Server,
                 door=self._door,
-                look_after=self._drop_overdue,
+                look_after=self._traffic.drop_overdue,
             )
         except OSError as error:
             raise ReceiverUnavailable(
@@ -150,16 +130,9 @@ class Receiver:
         """
         if self._server is None:
             return
-        self._stopping.set()
+        self._traffic.stop()
         self._server.shutdown()
-        give_up = time.monotonic() + patience
-        while (open_ones := self._open_ones()) and time.monotonic() < give_up:
-            for association, traffic in open_ones:
-                if not traffic.storing:
-                    _end_when_idle(association, traffic)
-            time.sleep(0.05)
-        for association, _ in self._open_ones():
-            association.dul.socket.drop()
+        self._traffic.end(patience)
 
     def answers(self, timeout: float = 5) -> bool:
         """Say whether the port still accepts an association of the daemon's own."""
@@ -174,79 +147,22 @@ class Receiver:
     def _handlers(self) -> list[Any]:
         return [
             *Access(self._settings).handlers(),
-            (evt.EVT_CONN_OPEN, self._on_open),
-            (evt.EVT_ACCEPTED, self._on_accepted),
-            (evt.EVT_CONN_CLOSE, self._on_close),
-            (evt.EVT_PDU_SENT, self._on_sent),
+            *self._traffic.handlers(),
             (evt.EVT_C_ECHO, lambda _event: SUCCESS),
             (evt.EVT_C_STORE, self._on_store),
         ]
 
-    def _open_ones(self) -> list[tuple[Association, _Traffic]]:
-        """Return the associations that live; a thread that died said no farewell."""
-        for association in list(self._traffic):
-            if association.ident is not None and not association.is_alive():
-                self._forget(association)
-        return list(self._traffic.items())
-
-    def _drop_overdue(self) -> None:
-        """Close what nothing comes from any more, so that its slot is free again."""
-        for association, traffic in self._open_ones():
-            connection = association.dul.socket
-            if not traffic.storing and not traffic.dropped and (reason := connection.overdue()):
-                traffic.dropped = True
-                log.warning(
-                    "association_dropped", check="silence", reason=reason, **peer_of(association)
-                )
-                connection.drop()
-
-    def _on_open(self, event: Event) -> None:
-        self._traffic[event.assoc] = _Traffic()
-
-    def _on_accepted(self, event: Event) -> None:
-        if traffic := self._traffic.get(event.assoc):
-            # Not our check of ourselves: it comes every few seconds, and is nobody's traffic.
-            traffic.accepted = (
-                bool(event.assoc.accepted_contexts) and not event.assoc.dul.socket.own
-            )
-
-    def _on_close(self, event: Event) -> None:
-        if event.assoc.requestor.primitive is None:
-            # Its thread would hold the slot for pynetdicom's 30 s, waiting for a request.
-            event.assoc.dul.to_user_queue.put(None)
-        self._forget(event.assoc)
-
-    def _forget(self, association: Association) -> None:
-        """Take a closed association off the books, with a word on what it has done."""
-        traffic = self._traffic.pop(association, None)
-        if traffic is None or not traffic.accepted:
-            return
-        log.info(
-            "association_ended",
-            stored=traffic.stored,
-            failed=traffic.failed,
-            seconds=round(time.monotonic() - traffic.opened, 3),
-            **peer_of(association),
-        )
-
-    def _on_sent(self, event: Event) -> None:
-        traffic = self._traffic.get(event.assoc)
-        if traffic is None or not isinstance(event.pdu, P_DATA_TF):
-            return
-        if self._stopping.is_set() and traffic.answered_while_stopping is None:
-            traffic.answered_while_stopping = time.monotonic()
-
     def _on_store(self, event: Event) -> Dataset:
         # A peer that has gone is no longer listed; what it sent is stored all the same.
-        traffic = self._traffic.get(event.assoc) or _Traffic()
-        traffic.storing = True
+        deeds = self._traffic.of(event.assoc)
+        deeds.storing = True
         try:
             status, comment = self._store(event)
         finally:
             event.assoc.dul.socket.last = time.monotonic()  # it waited for us
-            traffic.storing = False
-        traffic.stored += status == SUCCESS
-        traffic.failed += status != SUCCESS
+            deeds.storing = False
+        deeds.stored += status == SUCCESS
+        deeds.failed += status != SUCCESS
         answer = Dataset()
         answer.Status = status
         if comment:
@@ -298,15 +214,3 @@ def _arrival(event: Event) -> Arrival:
         data=request.DataSet.getvalue(),
         preamble=b"\0" * 128 + b"DICM" + encode_file_meta(event.file_meta),
     )
-
-
-def _end_when_idle(association: Association, traffic: _Traffic) -> None:
-    """Abort some time after an answer, or after a silence; nothing of this waits for the peer."""
-    now = time.monotonic()
-    silent = now - association.dul.socket.last
-    answered = traffic.answered_while_stopping
-    if association.requestor.primitive is None or silent > 1:
-        # There is nothing to abort yet, or the thread waits for the rest of a PDU.
-        association.dul.socket.drop()
-    elif silent > 0.5 or (answered is not None and now - answered > TIME_TO_RELEASE):
-        association.abort(block=False)

@@ -5,6 +5,7 @@ enters an event. What libraries would print of a data set or a database row is
 cut off, at every level: see `triage.logs.discretion`.
 """
 
+import json
 import logging
 import sys
 import threading
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from triage.core.printable import printable
 from triage.logs.discretion import traceback_of
 from triage.logs.repeats import Repeats
 
@@ -45,11 +47,11 @@ def configure(*, level: str = "info") -> None:
     renderer: list[Any] = (
         [
             structlog.processors.ExceptionRenderer(traceback_of),
-            structlog.processors.JSONRenderer(),
+            structlog.processors.JSONRenderer(serializer=_json),
         ]
         if machine
         # Its own way with exceptions would print the values of variables.
-        else [structlog.dev.ConsoleRenderer(exception_formatter=_print_traceback)]
+        else [_harmless, structlog.dev.ConsoleRenderer(exception_formatter=_print_traceback)]
     )
     handler = logging.StreamHandler(sys.stderr)
     # On the handler: pydicom sets the level of its own logger when it is imported.
@@ -78,8 +80,19 @@ def get(name: str) -> Any:
     return structlog.get_logger(name)
 
 
+def _json(event: dict[str, Any], **options: Any) -> str:
+    return printable(json.dumps(event, **options))
+
+
+def _harmless(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Escape what a terminal would obey, in the texts of an event; it may come from a peer."""
+    return {
+        key: printable(value) if isinstance(value, str) else value for key, value in event.items()
+    }
+
+
 def _print_traceback(stream: Any, exc_info: Any) -> None:
-    stream.write("\n" + traceback_of(exc_info))
+    stream.write("\n" + printable(traceback_of(exc_info), keep="\n"))
 
 
 def catch_uncaught() -> None:

@@ -113,7 +113,10 @@ def _values(folder: Path, model: Path | None) -> dict[str, dict[str, Any]]:
         },
         "study": {"quiet": QUIET},
         # Without one, the name of what may be put there later: empty is the reference model.
-        "model": {"path": str(model.resolve() if model else folder / "model.safetensors")},
+        "model": {
+            "path": str(model.resolve() if model else folder / "model.safetensors"),
+            "sha256": "",  # a site pins its own model, which this is not
+        },
     }
 
 
