@@ -231,6 +231,30 @@ def test_a_file_that_retention_had_deleted_is_deleted_again(any_site):
     assert kinds(any_site.reconcile()) == [Kind.DELETED_AGAIN]
 
     assert not file.exists()
+    size = any_site.sql("SELECT size FROM instance")[0].size
+    first, again = any_site.audited("pixels_deleted")
+    assert first.detail == f"1 files, {size} bytes, spool.keep"
+    assert again.detail == f"1 files, {size} bytes, deleted before and there again"
+
+
+def test_the_deleted_files_of_a_study_that_is_unread_again_are_kept_when_they_come_back(any_site):
+    """The spool was restored to the time before its retention."""
+    file = any_site.receive("S", 1)
+    content = file.read_bytes()
+    any_site.mark_read("S", hours_ago=2)
+    any_site.retention().tick()
+    any_site.receive("S", 2)
+    file.write_bytes(content)
+
+    assert kinds(any_site.reconcile(repair=False)) == [Kind.LEFT_OVER]
+    assert kinds(any_site.reconcile()) == [Kind.KEPT]
+
+    assert file.read_bytes() == content
+    assert any_site.states("S") == ["pending", "pending"]
+    assert len(any_site.audited("pixels_deleted")) == 1
+    (entry,) = any_site.audited("adopted")
+    assert (entry.actor, entry.detail) == ("triage", "restored")
+    assert any_site.reconcile() == []
 
 
 def test_the_daemon_brings_in_what_it_finds_and_wakes_the_scorer(site):

@@ -162,12 +162,32 @@ def test_bytes_that_come_between_mark_and_deletion_are_not_deleted(any_site):
     marked = retention.mark_oldest(any_site.database, datetime.now(UTC), why="spool.keep")
 
     any_site.receive("S")
-    deleted = retention.delete_marked(
-        any_site.database, marked.study_id, marked.digests, any_site.spool.delete
+    done = delete_marked(any_site, marked)
+
+    assert done.deleted == 0
+    assert file.exists()
+
+
+def delete_marked(site, marked):
+    return retention.delete_marked(
+        site.database, site.spool, marked.study_id, marked.digests, datetime.now(UTC)
     )
 
-    assert deleted == 0
+
+def test_a_study_that_became_unread_between_mark_and_deletion_keeps_its_files(any_site):
+    file = any_site.receive("S", 1)
+    any_site.mark_read("S", hours_ago=2)
+    marked = retention.mark_oldest(any_site.database, datetime.now(UTC), why="spool.keep")
+    any_site.receive("S", 2)
+
+    done = delete_marked(any_site, marked)
+
+    assert (done.deleted, done.kept) == (0, 1)
     assert file.exists()
+    assert details(any_site, "S") == [None, None]
+    assert any_site.states("S") == ["pending", "pending"]
+    (entry,) = any_site.audited("adopted")
+    assert entry.detail == "restored"
 
 
 def test_a_file_that_vanished_while_its_bytes_come_again_is_written_again(site):

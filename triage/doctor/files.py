@@ -56,6 +56,7 @@ _WORDS = {
     Kind.QUARANTINED: "set aside now",
     Kind.LEFT_OVER: "there that were deleted after the reading",
     Kind.DELETED_AGAIN: "had been deleted after the reading, and were deleted again",
+    Kind.KEPT: "had been deleted after the reading, and are kept: their study is unread again",
     Kind.YOUNG: f"younger than {GRACE:.0f} s and not filed yet",
 }
 

@@ -21,10 +21,11 @@ from triage.dicom import digest
 from triage.dicom.header import read_file_header
 from triage.errors import BadInstance, DatabaseUnavailable, SpoolUnavailable
 from triage.pipeline.judge import judge
+from triage.pipeline.moves import tell_moves
 from triage.store.database import Database
 from triage.store.files import LostFile, known_files, lost_files, set_aside
 from triage.store.intake import file_instance
-from triage.store.retention import delete_marked
+from triage.store.retention import delete_marked, note_deleting_again
 from triage.store.spool import FOLDERS, Spool, SpooledFile
 
 log = logs.get(__name__)
@@ -42,8 +43,9 @@ class Kind(StrEnum):
     ADOPTED = "adopted"
     UNREADABLE = "unreadable"  # without a row, and the disk does not give it out
     QUARANTINED = "quarantined"
-    LEFT_OVER = "left over"  # retention has deleted it, and it is there
-    DELETED_AGAIN = "deleted again"
+    LEFT_OVER = "left_over"  # retention has deleted it, and it is there
+    DELETED_AGAIN = "deleted_again"
+    KEPT = "kept"  # retention has deleted it, it is there, and its study is unread again
     MISSING = "missing"
     DAMAGED = "damaged"
 
@@ -145,8 +147,15 @@ class Reconciler:
     ) -> Iterator[Oddity]:
         if not repair:
             yield Oddity(kind=Kind.LEFT_OVER, file=file)
-        elif delete_marked(self.database, study_id, [file.digest], self.spool.delete):
+            return
+        now = datetime.now(UTC)
+        note_deleting_again(self.database, study_id, file.size, now)
+        done = delete_marked(self.database, self.spool, study_id, [file.digest], now)
+        tell_moves(done.moves)
+        if done.deleted:
             yield Oddity(kind=Kind.DELETED_AGAIN, file=file)
+        elif done.kept:
+            yield Oddity(kind=Kind.KEPT, file=file)
 
 
 class AtStart:
@@ -182,7 +191,7 @@ class AtStart:
             log.exception("loop_failed", loop="reconcile")
             return
         if not self._ended.is_set():
-            found = {str(kind).replace(" ", "_"): count for kind, count in self._found.items()}
+            found = {str(kind): count for kind, count in self._found.items()}
             log.info("spool_reconciled", seconds=round(time.monotonic() - begun, 3), **found)
 
     def _look_through(self, name: str, started: float, *, again: bool = False) -> bool:
@@ -211,7 +220,7 @@ class AtStart:
             elif oddity.lost is None or not again:
                 self._found[oddity.kind] += 1
                 self._tell(oddity)
-            if oddity.kind is Kind.ADOPTED:
+            if oddity.kind in (Kind.ADOPTED, Kind.KEPT):
                 self._wake()
         return young
 

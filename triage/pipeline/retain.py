@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from triage import logs
 from triage.core.retention import Allowance
 from triage.errors import SpoolUnavailable
+from triage.pipeline.moves import tell_moves
 from triage.store.database import Database
 from triage.store.retention import Marked, delete_marked, mark_oldest
 from triage.store.spool import Spool
@@ -82,5 +83,8 @@ class Retention:
         """Delete the files of what is marked; what cannot be deleted now is tried at the next tick."""
         while self._unfinished:
             marked = self._unfinished[0]
-            delete_marked(self._database, marked.study_id, marked.digests, self._spool.delete)
+            done = delete_marked(
+                self._database, self._spool, marked.study_id, marked.digests, datetime.now(UTC)
+            )
+            tell_moves(done.moves)
             self._unfinished.popleft()
