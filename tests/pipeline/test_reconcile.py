@@ -10,8 +10,11 @@ import pytest
 from tests.support.keeping import RULES, age, ago
 from tests.support.waiting import wait_until
 from triage.core.retention import Allowance
+from triage.errors import SpoolUnavailable
+from triage.pipeline import reconcile
 from triage.pipeline.reconcile import AtStart, Kind, Reconciler
 from triage.store.retention import mark_oldest
+from triage.store.spool import Spool
 
 
 def kinds(found):
@@ -271,3 +274,45 @@ def test_the_daemon_brings_in_what_it_finds_and_wakes_the_scorer(site):
     at_start.stop()
 
     assert site.digests() == [file.stem]
+
+
+def test_a_file_that_the_database_refuses_keeps_no_other(site):
+    files = [site.receive("S", number) for number in range(1, 6)]
+    site.forget(files[0])
+    for file in files:
+        age(file, 1)
+    refused = files[2].stem
+    with site.database.writing() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER refuses BEFORE INSERT ON instance"
+            f" WHEN NEW.digest = '{refused}' BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        )
+
+    found = site.reconcile()
+
+    assert sorted(kinds(found)) == [Kind.ADOPTED] * 4 + [Kind.FAILED]
+    assert [each.file.digest for each in found if each.kind is Kind.FAILED] == [refused]
+
+
+class Hidden(Spool):
+    """A spool with a folder that the disk does not show."""
+
+    def files(self, folder):
+        if folder == "00":
+            raise SpoolUnavailable(f"{folder}: input/output error")
+        return super().files(folder)
+
+
+def test_a_folder_that_cannot_be_read_keeps_no_other(site, monkeypatch):
+    monkeypatch.setattr(reconcile, "RETRY", 0.01)
+    site.forget(site.receive("S"))
+    woken = []
+    spool = Hidden(site.spool.directory, 0)
+    reconciler = Reconciler(site.database, spool, RULES, Allowance(keep=3600, low_water=0))
+    at_start = AtStart(reconciler, lambda: woken.append(time.time()))
+
+    at_start.start()
+    wait_until(lambda: woken, "the scorer is woken")
+    at_start.stop()
+
+    assert site.states("S") == ["pending"]

@@ -222,6 +222,47 @@ def test_what_cannot_be_deleted_now_is_deleted_at_the_next_tick(site):
     assert not other.exists()
 
 
+class Immutable(Spool):
+    """A spool with one file that nobody can delete."""
+
+    def __init__(self, directory, file):
+        super().__init__(directory, 0)
+        self.file = file
+
+    def delete(self, digest):
+        if self.path(digest) == self.file:
+            raise SpoolUnavailable(f"{digest}: operation not permitted")
+        super().delete(digest)
+
+
+def test_a_file_that_cannot_be_deleted_keeps_no_other(site):
+    bad, beside = site.receive("S", 1), site.receive("S", 2)
+    alone, later = site.receive("T"), site.receive("U")
+    for hours, study in ((4, "S"), (3, "T"), (2, "U")):
+        site.mark_read(study, hours_ago=hours)
+    spool = Immutable(site.spool.directory, bad)
+    tick = site.retention(spool=spool)
+    tick.tick()
+    assert [file.exists() for file in (bad, beside, alone, later)] == [True, False, False, False]
+
+    spool.file = None
+    tick.tick()
+
+    assert not bad.exists()
+
+
+def test_a_study_of_which_nothing_can_be_deleted_holds_up_the_others_for_one_tick_alone(site):
+    bad, other, last = site.receive("S"), site.receive("T"), site.receive("U")
+    for hours, study in ((4, "S"), (3, "T"), (2, "U")):
+        site.mark_read(study, hours_ago=hours)
+    tick = site.retention(spool=Immutable(site.spool.directory, bad))
+
+    tick.tick()
+    tick.tick()
+
+    assert [file.exists() for file in (bad, other, last)] == [True, False, False]
+
+
 def test_a_study_that_waits_to_be_scored_again_keeps_its_score(any_site):
     any_site.receive("S")
     any_site.score_all(0.9)

@@ -2,6 +2,7 @@
 
 import time
 from collections import deque
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from triage import logs
@@ -35,7 +36,7 @@ class Retention:
         """
         until = time.monotonic() + BUDGET
         try:
-            self._finish()
+            self._finish(until)
             before = self._allowance.due_before(datetime.now(UTC))
             while time.monotonic() < until and self._delete_oldest("spool.keep", before):
                 time.sleep(BREATH)
@@ -65,10 +66,19 @@ class Retention:
         self._scarce = True
 
     def _delete_oldest(self, why: str, before: datetime | None = None) -> Marked | None:
+        """Mark and delete; raises SpoolUnavailable where not a file of it can be deleted now.
+
+        Then the next tick goes on with the next study: a disk that gives nothing back must
+        not have everything marked.
+        """
         marked = mark_oldest(self._database, datetime.now(UTC), why=why, before=before)
         if marked is not None and marked.digests:
-            self._unfinished.append(marked)
-            self._finish()
+            self._unfinished.append(marked)  # should the database be away before it is deleted
+            left = self._delete(marked)
+            self._unfinished.pop()
+            self._try_again(marked, left)
+            if len(left) == len(marked.digests):
+                raise SpoolUnavailable(left[marked.digests[0]])
             log.info(
                 "pixels_deleted",
                 study_instance_uid=marked.study_instance_uid,
@@ -79,12 +89,24 @@ class Retention:
             )
         return marked
 
-    def _finish(self) -> None:
-        """Delete the files of what is marked; what cannot be deleted now is tried at the next tick."""
-        while self._unfinished:
+    def _finish(self, until: float) -> None:
+        """Try once more what was marked and could not be deleted: each once, the failed ones last."""
+        for _ in range(len(self._unfinished)):
+            if time.monotonic() > until:
+                return
             marked = self._unfinished[0]
-            done = delete_marked(
-                self._database, self._spool, marked.study_id, marked.digests, datetime.now(UTC)
-            )
-            tell_moves(done.moves)
+            left = self._delete(marked)
             self._unfinished.popleft()
+            self._try_again(marked, left)
+
+    def _delete(self, marked: Marked) -> dict[str, str]:
+        """Delete the files of what is marked; return those that cannot be, and why."""
+        now = datetime.now(UTC)
+        done = delete_marked(self._database, self._spool, marked.study_id, marked.digests, now)
+        tell_moves(done.moves)
+        return done.failed
+
+    def _try_again(self, marked: Marked, left: dict[str, str]) -> None:
+        if left:
+            self._unfinished.append(replace(marked, digests=tuple(left)))
+            log.error("pixels_not_deleted", files=len(left), reason=next(iter(left.values())))

@@ -24,7 +24,7 @@ from triage.store.instances import (
     requeue,
     version,
 )
-from triage.store.tables import instance, study
+from triage.store.tables import ACCESSION_NUMBER, instance, study
 
 
 class Outcome(StrEnum):
@@ -270,6 +270,8 @@ def _grow(
         for key in ("accession_number", "patient_id", "patient_name", "study_description")
         if getattr(received, key)
     }
+    if "accession_number" in values:
+        values["accession_number"] = received.accession_number[:ACCESSION_NUMBER]
     if row.completed_at is None or reopened:
         values["last_received_at"] = max(now, row.last_received_at) if found else now
     if found and now < row.received_at:

@@ -10,7 +10,7 @@ keeps what is left of its files.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection, case, exists, select, update
@@ -18,6 +18,7 @@ from sqlalchemy import Connection, case, exists, select, update
 from triage.core.audit import OURSELVES, AuditKind
 from triage.core.study import ReadingState, ViewState
 from triage.core.worklist import Cause, Move
+from triage.errors import SpoolUnavailable
 from triage.store.audit import note
 from triage.store.database import Database
 from triage.store.derive import lock_studies, record, refresh
@@ -90,6 +91,7 @@ class Disposal:
 
     deleted: int = 0
     kept: int = 0  # their study is no longer read
+    failed: dict[str, str] = field(default_factory=dict)  # digests that stay marked, and why
     moves: tuple[Move, ...] = ()
 
 
@@ -100,7 +102,8 @@ def delete_marked(
 
     If it is not, those that are there count again, and what was never scored waits again.
 
-    Raises DatabaseUnavailable or SpoolUnavailable; do it again then.
+    One file that cannot be deleted keeps no other from it. Raises DatabaseUnavailable, and
+    SpoolUnavailable where files of an unread study cannot be looked at; do it again then.
     """
     with database.writing() as connection:
         lock_studies(connection, [study_id])
@@ -114,9 +117,8 @@ def delete_marked(
             )
         ).all()
         if _is_read(connection, study_id):
-            for file in marked:
-                spool.delete(file.digest)
-            return Disposal(deleted=len(marked))
+            failed = _delete(spool, [file.digest for file in marked])
+            return Disposal(deleted=len(marked) - len(failed), failed=failed)
         kept = [file for file in marked if spool.find(file.digest) is not None]
         for file in kept:
             note_file_is_there(connection, file.id, file.size)
@@ -133,6 +135,17 @@ def delete_marked(
             )
         move = refresh(connection, study_id, now, Cause.RECEIVED).move if kept else None
         return Disposal(kept=len(kept), moves=(move,) if move else ())
+
+
+def _delete(spool: Spool, digests: Sequence[str]) -> dict[str, str]:
+    """Delete files; return those that cannot be, and why."""
+    failed = {}
+    for digest in digests:
+        try:
+            spool.delete(digest)
+        except SpoolUnavailable as error:
+            failed[digest] = str(error)
+    return failed
 
 
 def note_deleting_again(database: Database, study_id: int, size: int, now: datetime) -> None:

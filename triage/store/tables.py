@@ -35,6 +35,11 @@ NAMING = {
 }
 metadata = MetaData(naming_convention=NAMING)
 
+# Characters of an accession number that are kept; SH has 16 (PS3.5 6.2). It is the one indexed
+# text that comes as the sender wrote it, and PostgreSQL refuses a row whose index entry is
+# longer than a third of a page.
+ACCESSION_NUMBER = 64
+
 
 class Moment(TypeDecorator[datetime]):
     """A moment in UTC to the microsecond: timestamptz on PostgreSQL.
