@@ -122,6 +122,46 @@ def test_a_file_whose_content_is_not_its_name_s_is_set_aside_and_never_deleted(a
     assert len(any_site.audited("quarantined")) == 2
 
 
+class Overtaken(Spool):
+    """A spool in which something happens between the last look at a file and its removal."""
+
+    def __init__(self, directory, meanwhile):
+        super().__init__(directory, 0)
+        self.meanwhile = meanwhile
+
+    def find(self, digest):
+        found = super().find(digest)
+        self.meanwhile()
+        return found
+
+
+def test_bytes_that_come_while_their_decayed_file_is_set_aside_have_their_file(any_site):
+    file = any_site.receive("S")
+    whole = file.read_bytes()
+    any_site.forget(file)
+    file.write_bytes(b"decayed")
+    age(file, 1)
+    any_site.arrival("S")  # made once, so that the two below need not make it at once
+    with ThreadPoolExecutor(1) as sender:
+        coming = []
+
+        def meanwhile():
+            if not coming:
+                coming.append(sender.submit(any_site.receive, "S"))
+                # It has replaced the decayed file, and goes on to file it, if it can.
+                wait_until(lambda: file.read_bytes() == whole, "the file is replaced")
+                time.sleep(0.5)
+
+        spool = Overtaken(any_site.spool.directory, meanwhile)
+        allowance = Allowance(keep=3600, low_water=0)
+        reconciler = Reconciler(any_site.database, spool, RULES, allowance)
+        list(reconciler.folder(file.stem[:2], repair=True))
+        coming[0].result(timeout=60)
+
+    assert any_site.digests() == [file.stem]
+    assert file.read_bytes() == whole
+
+
 def test_a_valid_file_under_another_s_name_is_set_aside(site):
     one, other = site.receive("S", 1), site.receive("S", 2)
     site.forget(one)

@@ -16,6 +16,7 @@ from triage.store.audit import note
 from triage.store.database import Database
 from triage.store.derive import lock_studies, record, refresh
 from triage.store.exposures import concerns_others, settle
+from triage.store.files import take_turn_on_file
 from triage.store.instances import (
     add_former,
     add_instance,
@@ -79,6 +80,7 @@ def file_instance(
     with database.writing() as connection:
         # Versions of one instance may come at once, and for different studies.
         database.take_turn(connection, f"instance {received.sop_instance_uid}")
+        take_turn_on_file(database, connection, received.digest)
         study_id = _open_study(connection, received, now)
         written = write()
         former = _current(connection, received.sop_instance_uid)
