@@ -269,7 +269,7 @@ def test_a_study_that_waits_to_be_scored_again_keeps_its_score(any_site):
     progress.complete_studies(any_site.database, ago(-1), Patience(quiet=1, limit=600))
     any_site.mark_read("S", hours_ago=2)
     any_site.rescorer().rescore(any_site.id("S"), datetime.now(UTC), "ada")
-    work = scoring.hold_views(any_site.database, "s1", 16, datetime.now(UTC))
+    work = scoring.hold_views(any_site.database, "s1", 16, lambda: datetime.now(UTC))
 
     any_site.retention().tick()
     late = [scoring.Result(work=work[0], reason="file_missing: there is no such file", final=True)]
@@ -289,7 +289,7 @@ def test_a_study_that_was_never_scored_says_why_it_never_will_be(site):
     row = site.row("S")
     assert row.status == "failed"
     assert row.reason.startswith("pixels_deleted: ")
-    assert scoring.hold_views(site.database, "s1", 16, datetime.now(UTC)) == []
+    assert scoring.hold_views(site.database, "s1", 16, lambda: datetime.now(UTC)) == []
 
 
 def test_what_was_never_scored_waits_again_when_its_bytes_come_again(site):
