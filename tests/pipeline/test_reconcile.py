@@ -250,6 +250,7 @@ def test_bytes_that_decayed_on_the_disk_are_made_whole_by_sending_again(site):
     site.receive("S")
 
     assert file.read_bytes() == whole
+    assert [entry.detail for entry in site.audited("received")] == ["new", "restored"]
 
 
 def test_nobody_misses_a_former_version_or_what_was_read_long_ago(site):

@@ -1,13 +1,15 @@
 """The pixel data of read studies goes when its time is over, or when the disk is full."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from tests.support.keeping import SmallDisk, ago
+from tests.support.keeping import RULES, SmallDisk, ago
 from triage.core.study import Patience
 from triage.errors import NothingToScore, SpoolUnavailable
+from triage.pipeline.receive import Intake
 from triage.store import progress, reading, rescoring, retention, scoring
 from triage.store.spool import Spool
 
@@ -220,6 +222,37 @@ def test_what_cannot_be_deleted_now_is_deleted_at_the_next_tick(site):
 
     assert not file.exists()
     assert not other.exists()
+
+
+def test_the_same_new_object_twice_at_once_is_received_once(any_site):
+    """Both find no file, for neither has written it yet."""
+    held = []
+
+    def come_first():
+        any_site.receive("S")
+        held.extend(any_site.hold("s1"))
+
+    any_site.receive("S", spool=Interrupted(any_site.spool, come_first))
+
+    assert [entry.detail for entry in any_site.audited("received")] == ["new"]
+    assert "file_restored" not in any_site.kinds("S")
+    any_site.save(held, 0.9, "s1")
+    assert any_site.row("S").probability == 0.9
+
+
+def test_other_file_meta_information_around_the_same_object_restores_nothing(site):
+    """Its length may change with the version of the library that writes it."""
+    file = site.receive("S")
+    held = site.hold("s1")
+    arrival = site.arrival("S")
+    intake = Intake(site.database, site.spool, rules=RULES, wake=site.wake)
+
+    intake.keep(replace(arrival, preamble=arrival.preamble + bytes(8)))
+
+    assert [entry.detail for entry in site.audited("received")] == ["new"]
+    assert site.sql("SELECT size FROM instance") == [(file.stat().st_size,)]
+    site.save(held, 0.9, "s1")
+    assert site.row("S").probability == 0.9
 
 
 class Immutable(Spool):
