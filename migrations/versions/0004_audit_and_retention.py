@@ -4,6 +4,8 @@ Revision ID: 0004
 Revises: 0003
 """
 
+from datetime import UTC, datetime
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -48,7 +50,11 @@ def upgrade() -> None:
     op.add_column("instance", sa.Column("deleted_at", Moment))
     op.create_index("ix_instance_digest", "instance", ["digest"])
     op.add_column("study", sa.Column("kept_since", Moment))
-    op.execute("UPDATE study SET kept_since = read_at WHERE reading_state = 'read'")
+    # Retention is new to the site: what was read long ago must not go in the first second.
+    study = sa.table("study", sa.column("reading_state", sa.Text), sa.column("kept_since", Moment))
+    op.execute(
+        study.update().where(study.c.reading_state == "read").values(kept_since=datetime.now(UTC))
+    )
     _partial_index("ix_study_kept_since", "study", ["kept_since"], "kept_since IS NOT NULL")
     pending = "state = 'pending'"
     trouble = sa.text("(attempts + interruptions)")
