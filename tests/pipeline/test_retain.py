@@ -6,12 +6,19 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.support.keeping import RULES, SmallDisk, ago
+from tests.support.keeping import RULES, SmallDisk, age, ago
 from triage.core.study import Patience
 from triage.errors import NothingToScore, SpoolUnavailable
+from triage.pipeline import retain
 from triage.pipeline.receive import Intake
 from triage.store import progress, reading, rescoring, retention, scoring
 from triage.store.spool import Spool
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch):
+    """Every tick looks for what is due."""
+    monkeypatch.setattr(retain, "DUE_EVERY", 0.0)
 
 
 def details(site, study):
@@ -75,6 +82,36 @@ def test_below_the_low_water_mark_the_longest_read_goes_first_and_no_more_than_i
 
     assert [file.exists() for file in files] == [True, True, False, False]
     assert disk.free() == oldest + next_oldest
+
+
+def test_room_is_made_at_every_tick_and_what_is_due_goes_once_in_a_while(
+    site, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(retain, "DUE_EVERY", 3600.0)
+    disk = SmallDisk(tmp_path / "spool", 10**9)
+    due, early = site.receive("DUE"), site.receive("EARLY")
+    ticking = site.retention(keep=3600, low_water=1, spool=disk)
+    ticking.tick()
+    site.mark_read("DUE", hours_ago=2)
+    site.mark_read("EARLY", hours_ago=0.5)
+
+    ticking.tick()
+    assert due.exists()
+    disk.capacity = due.stat().st_size
+    ticking.tick()
+
+    assert (due.exists(), early.exists()) == (False, False)
+
+
+def test_what_a_killed_daemon_left_half_written_goes_when_it_is_an_hour_old(site):
+    young, old = (site.spool.directory / "incoming" / name for name in ("young", "old"))
+    for file, hours in ((young, 0.5), (old, 1.5)):
+        file.write_bytes(b"half")
+        age(file, hours)
+
+    site.retention().tick()
+
+    assert (young.exists(), old.exists()) == (True, False)
 
 
 def test_a_large_study_is_deleted_in_several_transactions(any_site, monkeypatch):

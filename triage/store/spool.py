@@ -64,7 +64,12 @@ class Spool:
                 folder.mkdir(parents=True, exist_ok=True)
             _sync_folder(self.directory)
             _sync_folder(self.directory.parent)
-            too_old = time.time() - ABANDONED
+        self.drop_abandoned()
+
+    def drop_abandoned(self) -> None:
+        """Delete what killed daemons have left half written. Raises SpoolUnavailable."""
+        too_old = time.time() - ABANDONED
+        with self._translated():
             for unfinished in self._incoming.iterdir():
                 with suppress(FileNotFoundError):  # another daemon has just finished it
                     if unfinished.stat().st_mtime < too_old:
