@@ -4,7 +4,6 @@ import gc
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from enum import StrEnum
 
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -31,7 +30,7 @@ log = logs.get(__name__)
 COMPLETE_EVERY = 0.5  # seconds; what a final priority may be late
 OVERDUE_EVERY = 5.0
 SUPERVISE_EVERY = 1.0
-RETAIN_EVERY = 60.0
+RETAIN_EVERY = 2.0  # between `spool.low_water` and `spool.min_free` must be more than comes in it
 CLOCK_EVERY = 1.0
 CLOCK_SET = 1.0  # seconds between two looks by which the clock was set and did not just drift
 STALLED = 30.0  # seconds that a turn may be late before its loop counts as stuck
@@ -146,7 +145,7 @@ class Daemon:
             self._scorer.tick()
         if interval := systemd.watchdog_interval():
             self._every(interval / 3, "watchdog", self._feed_watchdog)
-        self._every(RETAIN_EVERY, "retain", self._retention.tick, at_once=True)
+        self._every(RETAIN_EVERY, "retain", self._retention.tick)
         self._scheduler.start()
         self._reconciliation.start()
         threading.Thread(target=self._watch_clock, name="clock", daemon=True).start()
@@ -166,9 +165,7 @@ class Daemon:
             for job in self._scheduler.get_jobs():
                 job.modify(next_run_time=datetime.now(UTC))
 
-    def _every(
-        self, seconds: float, name: str, work: Callable[[], None], *, at_once: bool = False
-    ) -> None:
+    def _every(self, seconds: float, name: str, work: Callable[[], None]) -> None:
         def turn() -> None:
             try:
                 work()
@@ -181,8 +178,7 @@ class Daemon:
             self._late[name] = time.monotonic() + seconds + STALLED
 
         self._late[name] = time.monotonic() + seconds + STALLED
-        first = {"next_run_time": datetime.now(UTC)} if at_once else {}
-        self._scheduler.add_job(turn, "interval", seconds=seconds, id=name, **first)
+        self._scheduler.add_job(turn, "interval", seconds=seconds, id=name)
 
     def _feed_watchdog(self) -> None:
         """Feed it while the receiver answers and every loop turns, however the scorer is."""

@@ -1,8 +1,10 @@
-"""The audit trail, and what retention and repair need to know of the files.
+"""The audit trail, what retention and repair need to know of the files, a queue of any length.
 
 Revision ID: 0004
 Revises: 0003
 """
+
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from alembic import op
@@ -48,15 +50,22 @@ def upgrade() -> None:
     op.add_column("instance", sa.Column("deleted_at", Moment))
     op.create_index("ix_instance_digest", "instance", ["digest"])
     op.add_column("study", sa.Column("kept_since", Moment))
-    op.execute("UPDATE study SET kept_since = read_at WHERE reading_state = 'read'")
-    condition = sa.text("kept_since IS NOT NULL")
-    op.create_index(
-        "ix_study_kept_since",
-        "study",
-        ["kept_since"],
-        sqlite_where=condition,
-        postgresql_where=condition,
+    # Retention is new to the site: what was read long ago must not go in the first second.
+    study = sa.table("study", sa.column("reading_state", sa.Text), sa.column("kept_since", Moment))
+    op.execute(
+        study.update().where(study.c.reading_state == "read").values(kept_since=datetime.now(UTC))
     )
+    _partial_index("ix_study_kept_since", "study", ["kept_since"], "kept_since IS NOT NULL")
+    pending = "state = 'pending'"
+    trouble = sa.text("(attempts + interruptions)")
+    _partial_index("ix_view_queue", "view", [trouble, "id"], pending)
+    _partial_index("ix_view_unexplained", "view", ["id"], f"{pending} AND reason IS NULL")
+    _partial_index("ix_view_held_by", "view", ["held_by"], "held_by IS NOT NULL")
+
+
+def _partial_index(name: str, table: str, columns: list[str | sa.TextClause], where: str) -> None:
+    condition = sa.text(where)
+    op.create_index(name, table, columns, sqlite_where=condition, postgresql_where=condition)
 
 
 def _audit() -> None:

@@ -72,6 +72,20 @@ def test_after_a_start_the_spool_is_as_the_database_says(daemon, tmp_path):
     daemon.stop()
 
 
+def test_a_disk_that_fills_up_gets_room_within_seconds(tmp_path):
+    """A minute later a sender of large images would have filled what is kept free."""
+    daemon = Daemon(tmp_path, spool__min_free=0, spool__low_water=2**60)
+    daemon.start(roles="receive")
+    send(daemon, studies.write_study(tmp_path / "made", "READ", [picture(1)]))
+    daemon.wait_for("spool_low")
+    daemon.triage("read", "READ", "--by", "ada")
+
+    deleted = daemon.wait_for("pixels_deleted", seconds=40)
+
+    assert deleted["why"] == "spool.low_water"
+    daemon.stop()
+
+
 def forget(daemon, accession_number):
     """Take a study's rows away, as a database does that is restored to an earlier time."""
     which = "(SELECT id FROM study WHERE accession_number = ?)"

@@ -70,7 +70,7 @@ def site(tmp_path, monkeypatch):
     schema.upgrade(database)
     for offset, study, accession in ((0, "1.1", "A1"), (1, "1.2", "A2"), (2, "1.3", "DOUBLE")):
         intake.file_instance(database, image(study, 1, accession), NOON + timedelta(seconds=offset))
-    work = scoring.hold_views(database, "test", 2, NOON)
+    work = scoring.hold_views(database, "test", 2, lambda: NOON)
     scoring.save_results(
         database,
         "test",

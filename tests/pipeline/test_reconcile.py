@@ -10,8 +10,11 @@ import pytest
 from tests.support.keeping import RULES, age, ago
 from tests.support.waiting import wait_until
 from triage.core.retention import Allowance
+from triage.errors import SpoolUnavailable
+from triage.pipeline import reconcile
 from triage.pipeline.reconcile import AtStart, Kind, Reconciler
 from triage.store.retention import mark_oldest
+from triage.store.spool import Spool
 
 
 def kinds(found):
@@ -119,6 +122,46 @@ def test_a_file_whose_content_is_not_its_name_s_is_set_aside_and_never_deleted(a
     assert len(any_site.audited("quarantined")) == 2
 
 
+class Overtaken(Spool):
+    """A spool in which something happens between the last look at a file and its removal."""
+
+    def __init__(self, directory, meanwhile):
+        super().__init__(directory, 0)
+        self.meanwhile = meanwhile
+
+    def find(self, digest):
+        found = super().find(digest)
+        self.meanwhile()
+        return found
+
+
+def test_bytes_that_come_while_their_decayed_file_is_set_aside_have_their_file(any_site):
+    file = any_site.receive("S")
+    whole = file.read_bytes()
+    any_site.forget(file)
+    file.write_bytes(b"decayed")
+    age(file, 1)
+    any_site.arrival("S")  # made once, so that the two below need not make it at once
+    with ThreadPoolExecutor(1) as sender:
+        coming = []
+
+        def meanwhile():
+            if not coming:
+                coming.append(sender.submit(any_site.receive, "S"))
+                # It has replaced the decayed file, and goes on to file it, if it can.
+                wait_until(lambda: file.read_bytes() == whole, "the file is replaced")
+                time.sleep(0.5)
+
+        spool = Overtaken(any_site.spool.directory, meanwhile)
+        allowance = Allowance(keep=3600, low_water=0)
+        reconciler = Reconciler(any_site.database, spool, RULES, allowance)
+        list(reconciler.folder(file.stem[:2], repair=True))
+        coming[0].result(timeout=60)
+
+    assert any_site.digests() == [file.stem]
+    assert file.read_bytes() == whole
+
+
 def test_a_valid_file_under_another_s_name_is_set_aside(site):
     one, other = site.receive("S", 1), site.receive("S", 2)
     site.forget(one)
@@ -218,6 +261,7 @@ def test_bytes_that_decayed_on_the_disk_are_made_whole_by_sending_again(site):
     site.receive("S")
 
     assert file.read_bytes() == whole
+    assert [entry.detail for entry in site.audited("received")] == ["new", "restored"]
 
 
 def test_nobody_misses_a_former_version_or_what_was_read_long_ago(site):
@@ -242,6 +286,30 @@ def test_a_file_that_retention_had_deleted_is_deleted_again(any_site):
     assert kinds(any_site.reconcile()) == [Kind.DELETED_AGAIN]
 
     assert not file.exists()
+    size = any_site.sql("SELECT size FROM instance")[0].size
+    first, again = any_site.audited("pixels_deleted")
+    assert first.detail == f"1 files, {size} bytes, spool.keep"
+    assert again.detail == f"1 files, {size} bytes, deleted before and there again"
+
+
+def test_the_deleted_files_of_a_study_that_is_unread_again_are_kept_when_they_come_back(any_site):
+    """The spool was restored to the time before its retention."""
+    file = any_site.receive("S", 1)
+    content = file.read_bytes()
+    any_site.mark_read("S", hours_ago=2)
+    any_site.retention().tick()
+    any_site.receive("S", 2)
+    file.write_bytes(content)
+
+    assert kinds(any_site.reconcile(repair=False)) == [Kind.LEFT_OVER]
+    assert kinds(any_site.reconcile()) == [Kind.KEPT]
+
+    assert file.read_bytes() == content
+    assert any_site.states("S") == ["pending", "pending"]
+    assert len(any_site.audited("pixels_deleted")) == 1
+    (entry,) = any_site.audited("adopted")
+    assert (entry.actor, entry.detail) == ("triage", "restored")
+    assert any_site.reconcile() == []
 
 
 def test_the_daemon_brings_in_what_it_finds_and_wakes_the_scorer(site):
@@ -258,3 +326,45 @@ def test_the_daemon_brings_in_what_it_finds_and_wakes_the_scorer(site):
     at_start.stop()
 
     assert site.digests() == [file.stem]
+
+
+def test_a_file_that_the_database_refuses_keeps_no_other(site):
+    files = [site.receive("S", number) for number in range(1, 6)]
+    site.forget(files[0])
+    for file in files:
+        age(file, 1)
+    refused = files[2].stem
+    with site.database.writing() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER refuses BEFORE INSERT ON instance"
+            f" WHEN NEW.digest = '{refused}' BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        )
+
+    found = site.reconcile()
+
+    assert sorted(kinds(found)) == [Kind.ADOPTED] * 4 + [Kind.FAILED]
+    assert [each.file.digest for each in found if each.kind is Kind.FAILED] == [refused]
+
+
+class Hidden(Spool):
+    """A spool with a folder that the disk does not show."""
+
+    def files(self, folder):
+        if folder == "00":
+            raise SpoolUnavailable(f"{folder}: input/output error")
+        return super().files(folder)
+
+
+def test_a_folder_that_cannot_be_read_keeps_no_other(site, monkeypatch):
+    monkeypatch.setattr(reconcile, "RETRY", 0.01)
+    site.forget(site.receive("S"))
+    woken = []
+    spool = Hidden(site.spool.directory, 0)
+    reconciler = Reconciler(site.database, spool, RULES, Allowance(keep=3600, low_water=0))
+    at_start = AtStart(reconciler, lambda: woken.append(time.time()))
+
+    at_start.start()
+    wait_until(lambda: woken, "the scorer is woken")
+    at_start.stop()
+
+    assert site.states("S") == ["pending"]

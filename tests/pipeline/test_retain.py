@@ -1,15 +1,24 @@
 """The pixel data of read studies goes when its time is over, or when the disk is full."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from tests.support.keeping import SmallDisk, ago
+from tests.support.keeping import RULES, SmallDisk, age, ago
 from triage.core.study import Patience
 from triage.errors import NothingToScore, SpoolUnavailable
+from triage.pipeline import retain
+from triage.pipeline.receive import Intake
 from triage.store import progress, reading, rescoring, retention, scoring
 from triage.store.spool import Spool
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch):
+    """Every tick looks for what is due."""
+    monkeypatch.setattr(retain, "DUE_EVERY", 0.0)
 
 
 def details(site, study):
@@ -73,6 +82,36 @@ def test_below_the_low_water_mark_the_longest_read_goes_first_and_no_more_than_i
 
     assert [file.exists() for file in files] == [True, True, False, False]
     assert disk.free() == oldest + next_oldest
+
+
+def test_room_is_made_at_every_tick_and_what_is_due_goes_once_in_a_while(
+    site, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(retain, "DUE_EVERY", 3600.0)
+    disk = SmallDisk(tmp_path / "spool", 10**9)
+    due, early = site.receive("DUE"), site.receive("EARLY")
+    ticking = site.retention(keep=3600, low_water=1, spool=disk)
+    ticking.tick()
+    site.mark_read("DUE", hours_ago=2)
+    site.mark_read("EARLY", hours_ago=0.5)
+
+    ticking.tick()
+    assert due.exists()
+    disk.capacity = due.stat().st_size
+    ticking.tick()
+
+    assert (due.exists(), early.exists()) == (False, False)
+
+
+def test_what_a_killed_daemon_left_half_written_goes_when_it_is_an_hour_old(site):
+    young, old = (site.spool.directory / "incoming" / name for name in ("young", "old"))
+    for file, hours in ((young, 0.5), (old, 1.5)):
+        file.write_bytes(b"half")
+        age(file, hours)
+
+    site.retention().tick()
+
+    assert (young.exists(), old.exists()) == (True, False)
 
 
 def test_a_large_study_is_deleted_in_several_transactions(any_site, monkeypatch):
@@ -162,12 +201,32 @@ def test_bytes_that_come_between_mark_and_deletion_are_not_deleted(any_site):
     marked = retention.mark_oldest(any_site.database, datetime.now(UTC), why="spool.keep")
 
     any_site.receive("S")
-    deleted = retention.delete_marked(
-        any_site.database, marked.study_id, marked.digests, any_site.spool.delete
+    done = delete_marked(any_site, marked)
+
+    assert done.deleted == 0
+    assert file.exists()
+
+
+def delete_marked(site, marked):
+    return retention.delete_marked(
+        site.database, site.spool, marked.study_id, marked.digests, datetime.now(UTC)
     )
 
-    assert deleted == 0
+
+def test_a_study_that_became_unread_between_mark_and_deletion_keeps_its_files(any_site):
+    file = any_site.receive("S", 1)
+    any_site.mark_read("S", hours_ago=2)
+    marked = retention.mark_oldest(any_site.database, datetime.now(UTC), why="spool.keep")
+    any_site.receive("S", 2)
+
+    done = delete_marked(any_site, marked)
+
+    assert (done.deleted, done.kept) == (0, 1)
     assert file.exists()
+    assert details(any_site, "S") == [None, None]
+    assert any_site.states("S") == ["pending", "pending"]
+    (entry,) = any_site.audited("adopted")
+    assert entry.detail == "restored"
 
 
 def test_a_file_that_vanished_while_its_bytes_come_again_is_written_again(site):
@@ -202,13 +261,85 @@ def test_what_cannot_be_deleted_now_is_deleted_at_the_next_tick(site):
     assert not other.exists()
 
 
+def test_the_same_new_object_twice_at_once_is_received_once(any_site):
+    """Both find no file, for neither has written it yet."""
+    held = []
+
+    def come_first():
+        any_site.receive("S")
+        held.extend(any_site.hold("s1"))
+
+    any_site.receive("S", spool=Interrupted(any_site.spool, come_first))
+
+    assert [entry.detail for entry in any_site.audited("received")] == ["new"]
+    assert "file_restored" not in any_site.kinds("S")
+    any_site.save(held, 0.9, "s1")
+    assert any_site.row("S").probability == 0.9
+
+
+def test_other_file_meta_information_around_the_same_object_restores_nothing(site):
+    """Its length may change with the version of the library that writes it."""
+    file = site.receive("S")
+    held = site.hold("s1")
+    arrival = site.arrival("S")
+    intake = Intake(site.database, site.spool, rules=RULES, wake=site.wake)
+
+    intake.keep(replace(arrival, preamble=arrival.preamble + bytes(8)))
+
+    assert [entry.detail for entry in site.audited("received")] == ["new"]
+    assert site.sql("SELECT size FROM instance") == [(file.stat().st_size,)]
+    site.save(held, 0.9, "s1")
+    assert site.row("S").probability == 0.9
+
+
+class Immutable(Spool):
+    """A spool with one file that nobody can delete."""
+
+    def __init__(self, directory, file):
+        super().__init__(directory, 0)
+        self.file = file
+
+    def delete(self, digest):
+        if self.path(digest) == self.file:
+            raise SpoolUnavailable(f"{digest}: operation not permitted")
+        super().delete(digest)
+
+
+def test_a_file_that_cannot_be_deleted_keeps_no_other(site):
+    bad, beside = site.receive("S", 1), site.receive("S", 2)
+    alone, later = site.receive("T"), site.receive("U")
+    for hours, study in ((4, "S"), (3, "T"), (2, "U")):
+        site.mark_read(study, hours_ago=hours)
+    spool = Immutable(site.spool.directory, bad)
+    tick = site.retention(spool=spool)
+    tick.tick()
+    assert [file.exists() for file in (bad, beside, alone, later)] == [True, False, False, False]
+
+    spool.file = None
+    tick.tick()
+
+    assert not bad.exists()
+
+
+def test_a_study_of_which_nothing_can_be_deleted_holds_up_the_others_for_one_tick_alone(site):
+    bad, other, last = site.receive("S"), site.receive("T"), site.receive("U")
+    for hours, study in ((4, "S"), (3, "T"), (2, "U")):
+        site.mark_read(study, hours_ago=hours)
+    tick = site.retention(spool=Immutable(site.spool.directory, bad))
+
+    tick.tick()
+    tick.tick()
+
+    assert [file.exists() for file in (bad, other, last)] == [True, False, False]
+
+
 def test_a_study_that_waits_to_be_scored_again_keeps_its_score(any_site):
     any_site.receive("S")
     any_site.score_all(0.9)
     progress.complete_studies(any_site.database, ago(-1), Patience(quiet=1, limit=600))
     any_site.mark_read("S", hours_ago=2)
     any_site.rescorer().rescore(any_site.id("S"), datetime.now(UTC), "ada")
-    work = scoring.hold_views(any_site.database, "s1", 16, datetime.now(UTC))
+    work = scoring.hold_views(any_site.database, "s1", 16, lambda: datetime.now(UTC))
 
     any_site.retention().tick()
     late = [scoring.Result(work=work[0], reason="file_missing: there is no such file", final=True)]
@@ -228,7 +359,7 @@ def test_a_study_that_was_never_scored_says_why_it_never_will_be(site):
     row = site.row("S")
     assert row.status == "failed"
     assert row.reason.startswith("pixels_deleted: ")
-    assert scoring.hold_views(site.database, "s1", 16, datetime.now(UTC)) == []
+    assert scoring.hold_views(site.database, "s1", 16, lambda: datetime.now(UTC)) == []
 
 
 def test_what_was_never_scored_waits_again_when_its_bytes_come_again(site):

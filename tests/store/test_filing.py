@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.store import at
 from triage.core.study import StudyStatus
-from triage.store import reading
+from triage.store import queries, reading
 from triage.store.intake import Outcome
 
 
@@ -247,3 +247,13 @@ def test_bytes_that_come_back_after_the_site_chose_to_score_them_get_their_views
 
     assert len(store.hold()) == 1
     assert store.row().views == 1
+
+
+def test_an_accession_number_of_any_length_is_filed_and_finds_its_study(store):
+    """PostgreSQL's index takes 2704 bytes, compressed, of a row."""
+    absurd = "".join(chr(0x4E00 + 7 * number) for number in range(1024))
+
+    store.file("1.1", accession_number=absurd)
+
+    assert store.row("1.1").accession_number == absurd[:64]
+    assert queries.find_study(store.database, absurd) == store.id("1.1")

@@ -1,5 +1,7 @@
 """A filled database of an earlier version goes on after the upgrade, and no way leads back."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from alembic import command
 from sqlalchemy import text
@@ -69,15 +71,18 @@ def test_an_upgraded_database_goes_on_with_its_studies(old):
     ]
 
 
-def test_the_pixels_of_what_was_read_before_the_upgrade_go_in_their_turn(old):
+def test_the_pixels_of_what_was_read_before_the_upgrade_are_kept_for_as_long_after_it(old):
+    begun = datetime.now(UTC)
     schema.upgrade(old)
+    ended = datetime.now(UTC)
 
-    early = retention.mark_oldest(old, at(100), why="spool.keep", before=at(39))
-    marked = retention.mark_oldest(old, at(100), why="spool.keep", before=at(41))
+    early = retention.mark_oldest(old, ended, why="spool.keep", before=begun)
+    later = ended + timedelta(seconds=1)
+    marked = retention.mark_oldest(old, later, why="spool.keep", before=later)
 
     assert early is None
     assert marked.study_instance_uid == "1.5"
-    assert retention.mark_oldest(old, at(101), why="spool.low_water") is None
+    assert retention.mark_oldest(old, later, why="spool.low_water") is None
 
 
 def test_a_view_that_was_scored_before_has_no_map_until_it_is_scored_again(old, revision):

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.store import at
 from triage.core.study import StudyStatus
-from triage.store import scoring
+from triage.store import scoring, unscored
 from triage.store.scoring import HOLD, MAX_ATTEMPTS, MAX_INTERRUPTIONS, Blame, renew_holds
 
 
@@ -184,7 +184,7 @@ def test_a_scorer_that_lives_keeps_what_it_holds_however_long_it_takes(store):
     fill(store, 1)
     work = store.hold("slow")
     over = HOLD.total_seconds()
-    renew_holds(store.database, "slow", at(over - 1))
+    renew_holds(store.database, "slow", lambda: at(over - 1))
 
     assert store.hold("other", seconds=over + 1) == []
     assert store.save(work, 0.7, scorer="slow", seconds=2 * over)
@@ -236,13 +236,38 @@ def test_a_missing_model_is_explained_in_every_study_and_forgotten_when_scored(s
     store.file_report("1.3", "1.3.1")
 
     why = "no_model: there is none"
-    assert scoring.explain_pending(store.database, why, at(0)) == 2
-    assert scoring.explain_pending(store.database, why, at(0)) == 0
+    assert unscored.explain_new(store.database, why, at(0)) == 2
+    assert unscored.explain_new(store.database, why, at(0)) == 0
 
     assert store.row("1.1").reason == store.row("1.2").reason == why
     assert store.row("1.3").reason != why
     store.score(0.9)
     assert store.row("1.1").reason is None
+
+
+def test_another_reason_why_nothing_is_scored_reaches_every_view_that_waits(store, monkeypatch):
+    monkeypatch.setattr(unscored, "PAGE", 2)
+    fill(store, 5)
+    while unscored.explain_new(store.database, "no_model: there is none", at(0)):
+        pass
+
+    after = 0
+    while after is not None:
+        after = unscored.explain_pending(store.database, "no_model: it is damaged", at(1), after)
+
+    assert {row.reason for row in store.sql("SELECT reason FROM view")} == {
+        "no_model: it is damaged"
+    }
+    assert store.row().reason == "no_model: it is damaged"
+
+
+def test_a_hold_lasts_from_when_the_database_s_turn_came(store):
+    fill(store, 1)
+    moments = iter([at(0), at(8)])  # the rows were waited for
+
+    scoring.hold_views(store.database, "s1", 1, lambda: next(moments))
+
+    assert store.hold("s2", seconds=HOLD.total_seconds() + 7) == []
 
 
 def test_a_rescore_keeps_the_former_score_until_the_new_one_is_there(store):

@@ -94,7 +94,7 @@ class Site(Store):
     def score_all(self, probability=0.9):
         """Score what waits."""
         now = datetime.now(UTC)
-        while work := scoring.hold_views(self.database, "s1", 16, now):
+        while work := scoring.hold_views(self.database, "s1", 16, lambda: now):
             results = [
                 scoring.Result(work=item, probability=probability, threshold=0.5, model="m 1")
                 for item in work
@@ -105,7 +105,7 @@ class Site(Store):
         """Let the scorer find no file behind any view that waits, until it gives up."""
         for attempt in range(scoring.MAX_ATTEMPTS):
             now = datetime.now(UTC) + attempt * HOUR
-            while work := scoring.hold_views(self.database, "s1", 16, now):
+            while work := scoring.hold_views(self.database, "s1", 16, lambda now=now: now):
                 results = [
                     scoring.Result(work=item, reason="file_missing: there is no such file")
                     for item in work

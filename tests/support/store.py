@@ -64,7 +64,7 @@ class Store:
         )
 
     def hold(self, scorer="s1", seconds=0, limit=16):
-        return scoring.hold_views(self.database, scorer, limit, at(seconds))
+        return scoring.hold_views(self.database, scorer, limit, lambda: at(seconds))
 
     def save(self, work, probability, scorer="s1", seconds=0):
         """Save the same probability for every view of *work*."""

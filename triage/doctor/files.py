@@ -36,7 +36,7 @@ def check_files(settings: Settings, *, repair: bool) -> Finding:
         return Finding(
             check="files", status=Status.FAILED, message=message + _named(studies), action=action
         )
-    if counted[Kind.UNREADABLE]:
+    if counted[Kind.UNREADABLE] or counted[Kind.FAILED]:
         action = "see to the disk, and that the service's user may read the spool"
     elif counted[Kind.UNFILED] or counted[Kind.LEFT_OVER]:
         action = "run triage doctor --repair, or start the daemon, which does it too"
@@ -56,6 +56,8 @@ _WORDS = {
     Kind.QUARANTINED: "set aside now",
     Kind.LEFT_OVER: "there that were deleted after the reading",
     Kind.DELETED_AGAIN: "had been deleted after the reading, and were deleted again",
+    Kind.KEPT: "had been deleted after the reading, and are kept: their study is unread again",
+    Kind.FAILED: "that could be neither filed nor set aside nor deleted",
     Kind.YOUNG: f"younger than {GRACE:.0f} s and not filed yet",
 }
 

@@ -14,7 +14,7 @@ from triage.pipeline.judge import judge
 from triage.pipeline.moves import tell_moves
 from triage.store.database import Database
 from triage.store.intake import Outcome, file_instance
-from triage.store.spool import Spool
+from triage.store.spool import Kept, Spool
 
 log = logs.get(__name__)
 
@@ -48,7 +48,7 @@ class Intake:
         name = digest.of_object(arrival.transfer_syntax_uid, arrival.data)
         parts = arrival.preamble, arrival.data
         size = sum(map(len, parts))
-        written = self._spool.keep(name, parts)
+        kept = self._spool.keep(name, parts)
         instance = replace(
             judge(header, self._rules),
             digest=name,
@@ -57,9 +57,8 @@ class Intake:
             calling_address=arrival.calling_address,
         )
 
-        def write() -> bool:
-            gone = not self._spool.holds(name, size)
-            return (gone and self._spool.keep(name, parts)) or written
+        def write() -> Kept:
+            return kept if self._spool.holds(name, size) else self._spool.keep(name, parts)
 
         filed = file_instance(self._database, instance, datetime.now(UTC), write=write)
         if filed.outcome is not Outcome.DUPLICATE and instance.frames:

@@ -8,8 +8,8 @@ one that cannot be is set aside, a row without a file is named.
 
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -21,16 +21,18 @@ from triage.dicom import digest
 from triage.dicom.header import read_file_header
 from triage.errors import BadInstance, DatabaseUnavailable, SpoolUnavailable
 from triage.pipeline.judge import judge
+from triage.pipeline.moves import tell_moves
 from triage.store.database import Database
 from triage.store.files import LostFile, known_files, lost_files, set_aside
 from triage.store.intake import file_instance
-from triage.store.retention import delete_marked
+from triage.store.retention import delete_marked, note_deleting_again
 from triage.store.spool import FOLDERS, Spool, SpooledFile
 
 log = logs.get(__name__)
 
 GRACE = 60.0  # seconds for which a file may wait for its row: somebody may be about to file it
-RETRY = 5.0  # seconds until a database that is away is asked again
+RETRY = 5.0  # seconds until a database that is away is asked again, doubled each time
+LONGEST = 300.0  # seconds
 TOLD = 20  # lost files that the daemon's log names; `triage doctor` names them all
 
 
@@ -42,8 +44,10 @@ class Kind(StrEnum):
     ADOPTED = "adopted"
     UNREADABLE = "unreadable"  # without a row, and the disk does not give it out
     QUARANTINED = "quarantined"
-    LEFT_OVER = "left over"  # retention has deleted it, and it is there
-    DELETED_AGAIN = "deleted again"
+    LEFT_OVER = "left_over"  # retention has deleted it, and it is there
+    DELETED_AGAIN = "deleted_again"
+    FAILED = "failed"  # it could be neither brought in nor set aside nor deleted
+    KEPT = "kept"  # retention has deleted it, it is there, and its study is unread again
     MISSING = "missing"
     DAMAGED = "damaged"
 
@@ -70,17 +74,22 @@ class Reconciler:
     def folder(self, name: str, *, repair: bool) -> Iterator[Oddity]:
         """Yield what does not fit in one folder; with *repair*, bring together what can be.
 
-        Raises DatabaseUnavailable or SpoolUnavailable.
+        A file that cannot be dealt with is yielded and keeps no other from it. Raises
+        DatabaseUnavailable or SpoolUnavailable where nothing can be, not even looked at.
         """
         # Files first: whatever is listed and has no row after that had none when it was listed.
         files = {file.digest: file for file in self.spool.files(name)}
         known = known_files(self.database, name, self.allowance.due_before(datetime.now(UTC)))
         for file in files.values():
             row = known.get(file.digest)
-            if row is None:
-                yield from self._without_row(file, repair=repair)
-            elif row.deleted:
-                yield from self._deleted_before(file, row.study_id, repair=repair)
+            try:
+                if row is None:
+                    yield from self._without_row(file, repair=repair)
+                elif row.deleted:
+                    yield from self._deleted_before(file, row.study_id, repair=repair)
+            except (DatabaseUnavailable, SpoolUnavailable) as error:
+                self.database.require_answer()  # else it is not for this file
+                yield Oddity(kind=Kind.FAILED, file=file, why=str(error))
         suspects = [
             each
             for each, row in known.items()
@@ -90,7 +99,10 @@ class Reconciler:
             yield Oddity(kind=Kind.MISSING if lost.size is None else Kind.DAMAGED, lost=lost)
 
     def _size_of(self, name: str) -> int | None:
-        found = self.spool.find(name)
+        try:
+            found = self.spool.find(name)
+        except SpoolUnavailable:  # it is there, and nothing of it can be had
+            return 0
         return None if found is None else found.size
 
     def _without_row(self, file: SpooledFile, *, repair: bool) -> Iterator[Oddity]:
@@ -145,8 +157,17 @@ class Reconciler:
     ) -> Iterator[Oddity]:
         if not repair:
             yield Oddity(kind=Kind.LEFT_OVER, file=file)
-        elif delete_marked(self.database, study_id, [file.digest], self.spool.delete):
+            return
+        now = datetime.now(UTC)
+        note_deleting_again(self.database, study_id, file.size, now)
+        done = delete_marked(self.database, self.spool, study_id, [file.digest], now)
+        tell_moves(done.moves)
+        if done.failed:
+            yield Oddity(kind=Kind.FAILED, file=file, why=done.failed[file.digest])
+        elif done.deleted:
             yield Oddity(kind=Kind.DELETED_AGAIN, file=file)
+        elif done.kept:
+            yield Oddity(kind=Kind.KEPT, file=file)
 
 
 class AtStart:
@@ -173,51 +194,66 @@ class AtStart:
     def _run(self) -> None:
         started, begun = time.time(), time.monotonic()
         try:
-            young = [name for name in FOLDERS if self._look_through(name, started)]
-            # What a daemon that was killed just before us had written and not filed.
-            if young and not self._ended.wait(GRACE):
-                for name in young:
-                    self._look_through(name, started, again=True)
+            # What a daemon that was killed just before us had written and not filed, and what
+            # somebody else may have had his hands on.
+            once_more = self._look_through(FOLDERS, started)
+            if once_more and not self._ended.wait(GRACE):
+                self._look_through(once_more, started, again=True)
         except Exception:  # whatever it is, the daemon serves on
             log.exception("loop_failed", loop="reconcile")
             return
         if not self._ended.is_set():
-            found = {str(kind).replace(" ", "_"): count for kind, count in self._found.items()}
+            found = {str(kind): count for kind, count in self._found.items()}
             log.info("spool_reconciled", seconds=round(time.monotonic() - begun, 3), **found)
 
-    def _look_through(self, name: str, started: float, *, again: bool = False) -> bool:
-        """Bring a folder together; say whether its newest files may soon belong to nobody."""
-        while not self._ended.is_set():
+    def _look_through(
+        self, names: Iterable[str], started: float, *, again: bool = False
+    ) -> list[str]:
+        """Bring folders together; return those to look through once more.
+
+        A folder that cannot be looked through keeps no other from it: it comes again last.
+        """
+        waiting, once_more, pause = deque(names), [], RETRY
+        while waiting and not self._ended.is_set():
             begun = time.monotonic()
+            name = waiting.popleft()
             try:
-                young = self._go_through(name, started, again=again)
+                if self._go_through(name, started, again=again):
+                    once_more.append(name)
             except (DatabaseUnavailable, SpoolUnavailable) as error:
                 log.warning("reconciliation_waits", reason=str(error))
-                self._ended.wait(RETRY)
-                continue
-            # Half the time is for the others.
-            self._ended.wait(time.monotonic() - begun)
-            return young
-        return False
+                waiting.append(name)
+                self._ended.wait(pause)
+                pause = min(2 * pause, LONGEST)
+            else:
+                pause = RETRY
+                # Half the time is for the others.
+                self._ended.wait(time.monotonic() - begun)
+        return once_more
 
     def _go_through(self, name: str, started: float, *, again: bool) -> bool:
-        young = False
+        """Bring a folder together; say whether to look through it once more."""
+        once_more = False
         for oddity in self._reconciler.folder(name, repair=True):
             if self._ended.is_set():
                 break
             if oddity.kind is Kind.YOUNG:
                 # What came since we started is the business of whoever received it.
-                young |= oddity.file is not None and oddity.file.written_at < started
+                once_more |= oddity.file is not None and oddity.file.written_at < started
+            elif oddity.kind is Kind.FAILED and not again:
+                once_more = True
             elif oddity.lost is None or not again:
                 self._found[oddity.kind] += 1
                 self._tell(oddity)
-            if oddity.kind is Kind.ADOPTED:
+            if oddity.kind in (Kind.ADOPTED, Kind.KEPT):
                 self._wake()
-        return young
+        return once_more
 
     def _tell(self, oddity: Oddity) -> None:
         if oddity.kind is Kind.UNREADABLE and oddity.file is not None:
             log.warning("file_unreadable", file=f"{oddity.file.digest}.dcm", reason=oddity.why)
+        if oddity.kind is Kind.FAILED and oddity.file is not None:
+            log.error("file_not_reconciled", file=f"{oddity.file.digest}.dcm", reason=oddity.why)
         if oddity.lost is None or self._found[Kind.MISSING] + self._found[Kind.DAMAGED] > TOLD:
             return
         log.warning(

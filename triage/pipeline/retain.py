@@ -2,17 +2,20 @@
 
 import time
 from collections import deque
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from triage import logs
 from triage.core.retention import Allowance
 from triage.errors import SpoolUnavailable
+from triage.pipeline.moves import tell_moves
 from triage.store.database import Database
 from triage.store.retention import Marked, delete_marked, mark_oldest
 from triage.store.spool import Spool
 
 log = logs.get(__name__)
 
+DUE_EVERY = 60.0  # seconds
 BUDGET = 5.0  # seconds of a tick; the next one goes on
 BREATH = 0.01  # seconds between two studies, in which whoever receives may have the database
 
@@ -26,21 +29,35 @@ class Retention:
         self._allowance = allowance
         self._unfinished: deque[Marked] = deque()  # marked, and its files not yet deleted
         self._scarce = False
+        self._look_again = 0.0  # when what is due is looked for again
+        self._try_again_at = 0.0  # when room is made again, after the disk gave nothing back
 
     def tick(self) -> None:
         """Delete what has been read for long enough, then what it takes to have room.
 
-        Raises DatabaseUnavailable.
+        The former once a minute, however often it ticks: what is due can wait, and a disk
+        that fills up cannot. Raises DatabaseUnavailable.
         """
-        until = time.monotonic() + BUDGET
+        now = time.monotonic()
         try:
-            self._finish()
-            before = self._allowance.due_before(datetime.now(UTC))
-            while time.monotonic() < until and self._delete_oldest("spool.keep", before):
-                time.sleep(BREATH)
-            self._make_room(until)
+            if now >= self._look_again:
+                self._look_again = now + DUE_EVERY
+                self._spool.drop_abandoned()
+                self._delete_due(now + BUDGET)
         except SpoolUnavailable as error:
             log.error("spool_unavailable", reason=str(error))
+        try:
+            if now >= self._try_again_at:
+                self._make_room(now + BUDGET)
+        except SpoolUnavailable as error:
+            self._try_again_at = now + DUE_EVERY
+            log.error("spool_unavailable", reason=str(error))
+
+    def _delete_due(self, until: float) -> None:
+        self._finish(until)
+        before = self._allowance.due_before(datetime.now(UTC))
+        while time.monotonic() < until and self._delete_oldest("spool.keep", before):
+            time.sleep(BREATH)
 
     def _make_room(self, until: float) -> None:
         """Delete before its time what is missing below the low-water mark."""
@@ -64,10 +81,19 @@ class Retention:
         self._scarce = True
 
     def _delete_oldest(self, why: str, before: datetime | None = None) -> Marked | None:
+        """Mark and delete; raises SpoolUnavailable where not a file of it can be deleted now.
+
+        Then a later tick goes on with the next study: a disk that gives nothing back must
+        not have everything marked.
+        """
         marked = mark_oldest(self._database, datetime.now(UTC), why=why, before=before)
         if marked is not None and marked.digests:
-            self._unfinished.append(marked)
-            self._finish()
+            self._unfinished.append(marked)  # should the database be away before it is deleted
+            left = self._delete(marked)
+            self._unfinished.pop()
+            self._keep_in_mind(marked, left)
+            if len(left) == len(marked.digests):
+                raise SpoolUnavailable(left[marked.digests[0]])
             log.info(
                 "pixels_deleted",
                 study_instance_uid=marked.study_instance_uid,
@@ -78,9 +104,24 @@ class Retention:
             )
         return marked
 
-    def _finish(self) -> None:
-        """Delete the files of what is marked; what cannot be deleted now is tried at the next tick."""
-        while self._unfinished:
+    def _finish(self, until: float) -> None:
+        """Try once more what was marked and could not be deleted: each once, the failed ones last."""
+        for _ in range(len(self._unfinished)):
+            if time.monotonic() > until:
+                return
             marked = self._unfinished[0]
-            delete_marked(self._database, marked.study_id, marked.digests, self._spool.delete)
+            left = self._delete(marked)
             self._unfinished.popleft()
+            self._keep_in_mind(marked, left)
+
+    def _delete(self, marked: Marked) -> dict[str, str]:
+        """Delete the files of what is marked; return those that cannot be, and why."""
+        now = datetime.now(UTC)
+        done = delete_marked(self._database, self._spool, marked.study_id, marked.digests, now)
+        tell_moves(done.moves)
+        return done.failed
+
+    def _keep_in_mind(self, marked: Marked, left: dict[str, str]) -> None:
+        if left:
+            self._unfinished.append(replace(marked, digests=tuple(left)))
+            log.error("pixels_not_deleted", files=len(left), reason=next(iter(left.values())))

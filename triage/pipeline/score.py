@@ -37,13 +37,13 @@ from triage.store.scoring import (
     Result,
     Saved,
     Work,
-    explain_pending,
     free_views_of_dead,
     hold_views,
     renew_holds,
     save_results,
 )
 from triage.store.spool import Spool
+from triage.store.unscored import explain_new, explain_pending
 
 if TYPE_CHECKING:
     from triage.model.scorer import Scorer
@@ -84,6 +84,7 @@ class ScoringProcess:
         self._busy = False
         self._loaded: list[object] = []  # the checkpoints' files as they were read
         self._look_again = 0.0
+        self._explained = ""  # what every view that waits has as its reason
         self._decoders = Decoders(max(MIN_DECODERS, min(usable_cores(), BATCH)), beat=self._beat)
         threading.Thread(target=self._keep_holds, name="holds", daemon=True).start()
 
@@ -118,7 +119,7 @@ class ScoringProcess:
         """Take views in, wait for some to be through, save them; say whether there were any."""
         room = BATCH + min(self._decoders.slow, SLOW) - len(views)
         if room > 0 and self._decoders.ready():  # else the log says why; the views wait
-            for work in hold_views(self._database, self._name, room, datetime.now(UTC)):
+            for work in hold_views(self._database, self._name, room, _now):
                 path = self._spool.path(work.digest)
                 views.put(work, Source(study_type=work.study_type, path=path, frame=work.frame))
         self._busy = bool(views)
@@ -160,13 +161,13 @@ class ScoringProcess:
             time.sleep(RENEW_EVERY.total_seconds())
             if self._busy:
                 with contextlib.suppress(DatabaseUnavailable):
-                    renew_holds(self._database, self._name, datetime.now(UTC))
+                    renew_holds(self._database, self._name, _now)
 
     def _save(self, results: list[Result]) -> Saved:
         """Store the results; a database that is away costs a wait, not the work."""
         while True:
             try:
-                saved = save_results(self._database, self._name, results, datetime.now(UTC))
+                saved = save_results(self._database, self._name, results, _now())
             except DatabaseUnavailable as error:
                 log.warning("database_unavailable", reason=str(error))
                 self._channel.tell(ScorerState.READY)
@@ -244,17 +245,26 @@ class ScoringProcess:
 
     def _explain(self, why: str) -> None:
         try:
-            while explain_pending(self._database, why, datetime.now(UTC)):
+            after: int | None = 0
+            while why != self._explained and after is not None:
+                after = explain_pending(self._database, why, _now(), after)
+                self._channel.tell(ScorerState.NO_MODEL)
+            self._explained = why
+            while explain_new(self._database, why, _now()):
                 self._channel.tell(ScorerState.NO_MODEL)
         except DatabaseUnavailable as error:
             log.warning("database_unavailable", reason=str(error))
 
     def _free_what_dead_ones_held(self) -> None:
         try:
-            freed = free_views_of_dead(self._database, is_dead, datetime.now(UTC), Blame.NONE)
+            freed = free_views_of_dead(self._database, is_dead, _now(), Blame.NONE)
             tell_moves(freed.moves)
         except DatabaseUnavailable as error:  # their time runs out by itself
             log.warning("database_unavailable", reason=str(error))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _tell(saved: Saved) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, select, text
 from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -79,6 +79,11 @@ class Database:
         """Read from one consistent state."""
         with self._translated(), self._engine.begin() as connection:
             yield connection
+
+    def require_answer(self) -> None:
+        """Raise DatabaseUnavailable unless the database answers."""
+        with self.reading() as connection:
+            connection.execute(select(1))
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from triage.core.audit import OURSELVES, AuditKind
 from triage.core.study import InstanceState
@@ -115,11 +115,28 @@ def set_aside(
 ) -> bool:
     """Have a file moved into quarantine that is no received object; say whether it was.
 
-    It is not when it has a row by now, or *move* says that it is another file.
+    It is not when it has a row by now, or *move* says that it is another file. Whoever files
+    its bytes takes the same turn, finds the file gone then, and writes it again. The audit
+    trail is written before: what cannot be written down does not happen.
     """
     with database.writing() as connection:
-        row = connection.execute(select(instance.c.id).where(instance.c.digest == digest))
-        if row.first() is not None or not move():
+        if not _has_no_row(connection, database, digest):
             return False
         note_file(connection, AuditKind.QUARANTINED, OURSELVES, now, f"{digest}.dcm: {why}")
-        return True
+    with database.writing() as connection:
+        return _has_no_row(connection, database, digest) and move()
+
+
+def _has_no_row(connection: Connection, database: Database, digest: str) -> bool:
+    """Say whether no row speaks of a file, and have it stay so until the transaction ends."""
+    take_turn_on_file(database, connection, digest)
+    row = connection.execute(select(instance.c.id).where(instance.c.digest == digest))
+    return row.first() is None
+
+
+def take_turn_on_file(database: Database, connection: Connection, digest: str) -> None:
+    """Let one transaction at a time file a file, or move it away.
+
+    It comes after the turn on an instance, where that is taken too.
+    """
+    database.take_turn(connection, f"file {digest}")

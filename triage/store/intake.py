@@ -16,6 +16,7 @@ from triage.store.audit import note
 from triage.store.database import Database
 from triage.store.derive import lock_studies, record, refresh
 from triage.store.exposures import concerns_others, settle
+from triage.store.files import take_turn_on_file
 from triage.store.instances import (
     add_former,
     add_instance,
@@ -24,7 +25,8 @@ from triage.store.instances import (
     requeue,
     version,
 )
-from triage.store.tables import instance, study
+from triage.store.spool import Kept
+from triage.store.tables import ACCESSION_NUMBER, instance, study
 
 
 class Outcome(StrEnum):
@@ -59,7 +61,7 @@ def file_instance(
     received: Instance,
     now: datetime,
     *,
-    write: Callable[[], bool] = lambda: False,
+    write: Callable[[], Kept | None] = lambda: None,
     found: datetime | None = None,
 ) -> Filed:
     """File *received* under its study, as it came at *now*.
@@ -67,8 +69,8 @@ def file_instance(
     The same SOP Instance UID with the same bytes changes nothing. With other
     bytes the newest count, the former stay on disk, and the study reopens.
 
-    *write* writes its file where it is not, or no longer, in the spool, and says
-    whether it had to, then or before. It is called with the study locked: retention,
+    *write* writes its file where it is not, or no longer, in the spool, and says what
+    was found there, then or before. It is called with the study locked: retention,
     which locks it too, may have deleted the file since it was written.
 
     *found* is given for a file of the spool without a row: when it was found;
@@ -79,11 +81,12 @@ def file_instance(
     with database.writing() as connection:
         # Versions of one instance may come at once, and for different studies.
         database.take_turn(connection, f"instance {received.sop_instance_uid}")
+        take_turn_on_file(database, connection, received.digest)
         study_id = _open_study(connection, received, now)
-        written = write()
+        kept = write()
         former = _current(connection, received.sop_instance_uid)
         if former is not None and former.digest == received.digest:
-            filed = _file_again(connection, former, received, now, written=written)
+            filed = _file_again(connection, former, received, now, kept)
         elif former is not None and found and former.received_at > now:
             filed = _file_former(connection, study_id, received, now)
         else:
@@ -158,17 +161,30 @@ def _file_again(
     former: Row[*tuple[Any, ...]],
     received: Instance,
     now: datetime,
-    *,
-    written: bool,
+    kept: Kept | None,
 ) -> Filed:
     """File bytes that are known: where their file had gone, what it was wanted for goes on."""
-    restored = written or former.deleted_at is not None
+    restored = former.deleted_at is not None or (
+        kept is not None and _was_lost(former, received, kept)
+    )
     if not requeue(connection, former.id, everything=restored) and not restored:
+        if former.size != received.size:  # of the file meta information around the same bytes
+            note_file_is_there(connection, former.id, received.size)
         return Filed(Outcome.DUPLICATE, reopened=False)
     note_file_is_there(connection, former.id, received.size)
     record(connection, former.study_id, now, "file_restored", received.sop_instance_uid)
     move = refresh(connection, former.study_id, now, Cause.RECEIVED).move
     return Filed(Outcome.RESTORED, reopened=False, moves=(move,) if move else ())
+
+
+def _was_lost(former: Row[*tuple[Any, ...]], received: Instance, kept: Kept) -> bool:
+    """Say whether what was found where the file belongs was not what its row had promised."""
+    # Another association may have brought the same object while this one looked for its file,
+    # and then the row promised nothing yet.
+    if kept.whole or kept.at <= former.received_at:
+        return False
+    # Of the row's size and not of the received one's, it differs by its file meta information.
+    return kept.found != former.size or former.size == received.size
 
 
 def _file_former(connection: Connection, study_id: int, received: Instance, now: datetime) -> Filed:
@@ -238,6 +254,7 @@ def _current(connection: Connection, sop_instance_uid: str) -> Row[*tuple[Any, .
             instance.c.study_id,
             instance.c.digest,
             instance.c.pixel_digest,
+            instance.c.size,
             instance.c.received_at,
             instance.c.deleted_at,
         ).where(
@@ -270,6 +287,8 @@ def _grow(
         for key in ("accession_number", "patient_id", "patient_name", "study_description")
         if getattr(received, key)
     }
+    if "accession_number" in values:
+        values["accession_number"] = received.accession_number[:ACCESSION_NUMBER]
     if row.completed_at is None or reopened:
         values["last_received_at"] = max(now, row.last_received_at) if found else now
     if found and now < row.received_at:

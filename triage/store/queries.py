@@ -21,7 +21,7 @@ from triage.core.worklist import PRIORITIES, Band, Priority, WorklistRow
 from triage.errors import AmbiguousStudy, StudyNotFound
 from triage.store.database import Database
 from triage.store.derive import views_of
-from triage.store.tables import Moment, history, instance, study, view
+from triage.store.tables import ACCESSION_NUMBER, Moment, history, instance, study, view
 
 WORKLIST = text("SELECT * FROM worklist ORDER BY position LIMIT :limit").columns(
     received_at=Moment, completed_at=Moment
@@ -82,7 +82,7 @@ def find_study(database: Database, name: str) -> int:
             return int(found)
         rows = connection.execute(
             select(study.c.id, study.c.study_instance_uid)
-            .where(study.c.accession_number == name)
+            .where(study.c.accession_number == name[:ACCESSION_NUMBER])
             .order_by(study.c.received_at)
         ).all()
     if not rows:

@@ -5,21 +5,25 @@ trail, the second deletes the files of rows that are still marked, with the stud
 locked: who receives the same bytes meanwhile locks it too, takes the mark away
 and writes the file again. So no row ever promises a file that retention deleted;
 a daemon that is killed between the two leaves a file too many, which
-`triage.pipeline.reconcile` deletes.
+`triage.pipeline.reconcile` deletes. A study that became unread between the two
+keeps what is left of its files.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection, case, exists, select, update
 
 from triage.core.audit import OURSELVES, AuditKind
 from triage.core.study import ReadingState, ViewState
+from triage.core.worklist import Cause, Move
+from triage.errors import SpoolUnavailable
 from triage.store.audit import note
 from triage.store.database import Database
 from triage.store.derive import lock_studies, record, refresh
-from triage.store.instances import PIXELS_DELETED
+from triage.store.instances import PIXELS_DELETED, note_file_is_there, requeue
+from triage.store.spool import Spool
 from triage.store.tables import instance, study, view
 
 FILES = 100  # instances a transaction, so that none is long
@@ -81,27 +85,86 @@ def mark_oldest(
     return marked
 
 
-def delete_marked(
-    database: Database, study_id: int, digests: Sequence[str], delete: Callable[[str], None]
-) -> int:
-    """Delete those of the study's files that are still marked; return how many that were.
+@dataclass(frozen=True, kw_only=True)
+class Disposal:
+    """What became of files that were marked."""
 
-    Raises DatabaseUnavailable, or what *delete* raises; do it again then.
+    deleted: int = 0
+    kept: int = 0  # their study is no longer read
+    failed: dict[str, str] = field(default_factory=dict)  # digests that stay marked, and why
+    moves: tuple[Move, ...] = ()
+
+
+def delete_marked(
+    database: Database, spool: Spool, study_id: int, digests: Sequence[str], now: datetime
+) -> Disposal:
+    """Delete those of the study's files that are still marked, if it is still read.
+
+    If it is not, those that are there count again, and what was never scored waits again.
+
+    One file that cannot be deleted keeps no other from it. Raises DatabaseUnavailable, and
+    SpoolUnavailable where files of an unread study cannot be looked at; do it again then.
     """
     with database.writing() as connection:
         lock_studies(connection, [study_id])
         marked = connection.execute(
-            select(instance.c.digest).where(
+            select(
+                instance.c.id, instance.c.digest, instance.c.size, instance.c.sop_instance_uid
+            ).where(
                 instance.c.study_id == study_id,
                 instance.c.digest.in_(digests),
                 instance.c.deleted_at.is_not(None),
             )
-        ).scalars()
-        count = 0
-        for digest in marked:
-            delete(digest)
-            count += 1
-        return count
+        ).all()
+        if _is_read(connection, study_id):
+            failed = _delete(spool, [file.digest for file in marked])
+            return Disposal(deleted=len(marked) - len(failed), failed=failed)
+        kept = [file for file in marked if spool.find(file.digest) is not None]
+        for file in kept:
+            note_file_is_there(connection, file.id, file.size)
+            requeue(connection, file.id, everything=True)
+            record(connection, study_id, now, "file_restored", file.sop_instance_uid)
+            note(
+                connection,
+                study_id,
+                AuditKind.ADOPTED,
+                OURSELVES,
+                now,
+                sop_instance_uid=file.sop_instance_uid,
+                detail="restored",
+            )
+        move = refresh(connection, study_id, now, Cause.RECEIVED).move if kept else None
+        return Disposal(kept=len(kept), moves=(move,) if move else ())
+
+
+def _delete(spool: Spool, digests: Sequence[str]) -> dict[str, str]:
+    """Delete files; return those that cannot be, and why."""
+    failed = {}
+    for digest in digests:
+        try:
+            spool.delete(digest)
+        except SpoolUnavailable as error:
+            failed[digest] = str(error)
+    return failed
+
+
+def note_deleting_again(database: Database, study_id: int, size: int, now: datetime) -> None:
+    """Write down that a file of *size* bytes, deleted before and there again, is to be deleted.
+
+    It is written before the deletion, for what cannot be written down does not happen; and
+    not at all where the study is not read, whose file `delete_marked` keeps.
+    """
+    with database.writing() as connection:
+        lock_studies(connection, [study_id])
+        if _is_read(connection, study_id):
+            detail = f"1 files, {size} bytes, deleted before and there again"
+            record(connection, study_id, now, "pixels_deleted", detail)
+            note(connection, study_id, AuditKind.PIXELS_DELETED, OURSELVES, now, detail=detail)
+
+
+def _is_read(connection: Connection, study_id: int) -> bool:
+    state = select(study.c.reading_state).where(study.c.id == study_id)
+    return bool(connection.execute(state).scalar_one() == ReadingState.READ)
 
 
 def _mark(connection: Connection, instances: list[int], now: datetime) -> None:

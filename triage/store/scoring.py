@@ -89,19 +89,25 @@ class Freed:
     moves: tuple[Move, ...]  # of studies whose views were set aside
 
 
-def hold_views(database: Database, scorer: str, limit: int, now: datetime) -> list[Work]:
+def hold_views(
+    database: Database, scorer: str, limit: int, clock: Callable[[], datetime]
+) -> list[Work]:
     """Take up to *limit* pending views, the earliest first.
 
     A view that has failed or been interrupted before comes after all others and
     alone, so that one that kills or stops the scorer takes no other with it.
+
+    *clock* is asked when the database's turn has come, for which a busy one lets wait
+    as long as a hold lasts.
     """
     trouble = view.c.attempts + view.c.interruptions
-    free = or_(
-        view.c.held_until.is_(None),
-        view.c.held_until < now,
-        view.c.held_until > now + 2 * HOLD,  # the clock was set back
-    )
     with database.writing() as connection:
+        now = clock()
+        free = or_(
+            view.c.held_until.is_(None),
+            view.c.held_until < now,
+            view.c.held_until > now + 2 * HOLD,  # the clock was set back
+        )
         rows = connection.execute(
             select(
                 view.c.id,
@@ -127,7 +133,7 @@ def hold_views(database: Database, scorer: str, limit: int, now: datetime) -> li
         connection.execute(
             update(view)
             .where(view.c.id.in_([row.id for row in rows]))
-            .values(held_by=scorer, held_until=now + HOLD)
+            .values(held_by=scorer, held_until=clock() + HOLD)
         )
     return [
         Work(
@@ -143,14 +149,14 @@ def hold_views(database: Database, scorer: str, limit: int, now: datetime) -> li
     ]
 
 
-def renew_holds(database: Database, scorer: str, now: datetime) -> None:
+def renew_holds(database: Database, scorer: str, clock: Callable[[], datetime]) -> None:
     """Hold on to what this scorer works on, however long the batch takes."""
+    mine = select(view.c.id).where(view.c.held_by == scorer)
     with database.writing() as connection:
-        connection.execute(
-            update(view)
-            .where(view.c.state == ViewState.PENDING, view.c.held_by == scorer)
-            .values(held_until=now + HOLD)
-        )
+        # What somebody else is changing is passed over: to wait for it, with the others
+        # locked, might be to wait for each other.
+        ids = connection.execute(mine.with_for_update(skip_locked=True)).scalars().all()
+        connection.execute(update(view).where(view.c.id.in_(ids)).values(held_until=clock() + HOLD))
 
 
 def save_results(
@@ -231,11 +237,10 @@ def free_views_of_dead(
         rows = connection.execute(
             select(
                 view.c.id, view.c.study_id, view.c.held_by, view.c.attempts, view.c.interruptions
-            )
-            .where(view.c.state == ViewState.PENDING, view.c.held_by.is_not(None))
-            .order_by(view.c.id)
+            ).where(view.c.held_by.is_not(None))
         ).all()
-        dead = [row for row in rows if is_dead(row.held_by)]
+        # Not sorted by the database, which might walk over all views for that.
+        dead = sorted((row for row in rows if is_dead(row.held_by)), key=lambda row: row.id)
         lock_studies(connection, (row.study_id for row in dead))
         blamed = blame is Blame.ALL or (blame is Blame.ALONE and len(dead) == 1)
         for row in dead:
@@ -260,28 +265,3 @@ def free_views_of_dead(
             for study_id in sorted({row.study_id for row in dead})
         ]
     return Freed(views=len(dead), moves=tuple(each.move for each in derived if each.move))
-
-
-def explain_pending(database: Database, why: str, now: datetime) -> int:
-    """Give the pending views a reason why nothing scores them, and show it in their studies.
-
-    Works through a thousand views at most, so that no transaction grows with
-    the backlog; returns how many it explained. Call it again until it is 0.
-    """
-    with database.writing() as connection:
-        rows = connection.execute(
-            select(view.c.id, view.c.study_id)
-            .where(view.c.state == ViewState.PENDING, view.c.held_by.is_(None))
-            .where(or_(view.c.reason.is_(None), view.c.reason != why))
-            .order_by(view.c.id)
-            .limit(1000)
-        ).all()
-        if not rows:
-            return 0
-        lock_studies(connection, (row.study_id for row in rows))
-        connection.execute(
-            update(view).where(view.c.id.in_([row.id for row in rows])).values(reason=why)
-        )
-        for study_id in sorted({row.study_id for row in rows}):
-            refresh(connection, study_id, now)
-    return len(rows)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from triage.errors import SpoolFull, SpoolUnavailable
@@ -35,6 +36,15 @@ class SpooledFile:
     inode: int  # another one, once something else has its name
 
 
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """What was found where an object was to be kept."""
+
+    at: datetime  # before it was looked for
+    whole: bool  # those very bytes were there, and nothing was written
+    found: int | None  # bytes of the file that was there; None where there was none
+
+
 class Spool:
     """A folder of received objects; any number of daemons may share it."""
 
@@ -54,7 +64,12 @@ class Spool:
                 folder.mkdir(parents=True, exist_ok=True)
             _sync_folder(self.directory)
             _sync_folder(self.directory.parent)
-            too_old = time.time() - ABANDONED
+        self.drop_abandoned()
+
+    def drop_abandoned(self) -> None:
+        """Delete what killed daemons have left half written. Raises SpoolUnavailable."""
+        too_old = time.time() - ABANDONED
+        with self._translated():
             for unfinished in self._incoming.iterdir():
                 with suppress(FileNotFoundError):  # another daemon has just finished it
                     if unfinished.stat().st_mtime < too_old:
@@ -87,16 +102,16 @@ class Spool:
             _write(trial, [b"trial"])
             trial.unlink()
 
-    def keep(self, digest: str, parts: Sequence[bytes]) -> bool:
+    def keep(self, digest: str, parts: Sequence[bytes]) -> Kept:
         """Write *parts* as the object *digest*, durable on return, unless that is there already.
 
-        Returns whether it had to be written. A file of that name with other bytes,
-        cut short or decayed, is replaced.
+        A file of that name with other bytes, cut short or decayed, is replaced.
 
         Raises SpoolFull below `spool.min_free` or on a full disk, and
         SpoolUnavailable for what else a disk can do; nothing is left behind then.
         """
         size = sum(map(len, parts))
+        begun = datetime.now(UTC)
         free = self.free()
         if free - size < self._min_free:
             raise SpoolFull(
@@ -105,10 +120,12 @@ class Spool:
             )
         final = self.path(digest)
         with self._translated():
-            if self.holds(digest, size) and _consists_of(final, parts):
+            found = self.find(digest)
+            size_found = None if found is None else found.size
+            if size_found == size and _consists_of(final, parts):
                 # Whoever wrote it may have been killed between rename and fsync.
                 _sync_folder(final.parent)
-                return False
+                return Kept(at=begun, whole=True, found=size)
             temporary = self._incoming / f"{digest}.{secrets.token_hex(4)}"
             try:
                 _write(temporary, parts)
@@ -117,7 +134,7 @@ class Spool:
             except BaseException:
                 temporary.unlink(missing_ok=True)
                 raise
-        return True
+        return Kept(at=begun, whole=False, found=size_found)
 
     def holds(self, digest: str, size: int) -> bool:
         """Say whether the object has a file of *size* bytes; its content is not looked at."""

@@ -35,6 +35,11 @@ NAMING = {
 }
 metadata = MetaData(naming_convention=NAMING)
 
+# Characters of an accession number that are kept; SH has 16 (PS3.5 6.2). It is the one indexed
+# text that comes as the sender wrote it, and PostgreSQL refuses a row whose index entry is
+# longer than a third of a page.
+ACCESSION_NUMBER = 64
+
 
 class Moment(TypeDecorator[datetime]):
     """A moment in UTC to the microsecond: timestamptz on PostgreSQL.
@@ -207,6 +212,18 @@ view = Table(
 )
 _PENDING = text("state = 'pending'")
 Index("ix_view_pending", view.c.id, sqlite_where=_PENDING, postgresql_where=_PENDING)
+# The order in which triage.store.scoring takes them; however many wait, the first is found at once.
+Index(
+    "ix_view_queue",
+    view.c.attempts + view.c.interruptions,
+    view.c.id,
+    sqlite_where=_PENDING,
+    postgresql_where=_PENDING,
+)
+_UNEXPLAINED = text("state = 'pending' AND reason IS NULL")
+Index("ix_view_unexplained", view.c.id, sqlite_where=_UNEXPLAINED, postgresql_where=_UNEXPLAINED)
+_HELD = text("held_by IS NOT NULL")
+Index("ix_view_held_by", view.c.held_by, sqlite_where=_HELD, postgresql_where=_HELD)
 
 # The class activation map of a view that has a probability; see triage.core.activation. Apart
 # from the view, whose row changes often, is read by every derivation, and stays small.
