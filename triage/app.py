@@ -4,6 +4,7 @@ import gc
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from apscheduler.executors.pool import ThreadPoolExecutor

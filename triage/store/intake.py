@@ -184,7 +184,7 @@ def _was_lost(former: Row[*tuple[Any, ...]], received: Instance, kept: Kept) -> 
     if kept.whole or kept.at <= former.received_at:
         return False
     # Of the row's size and not of the received one's, it differs by its file meta information.
-    return kept.found != former.size or former.size == received.size
+    return bool(kept.found != former.size or former.size == received.size)
 
 
 def _file_former(connection: Connection, study_id: int, received: Instance, now: datetime) -> Filed:
