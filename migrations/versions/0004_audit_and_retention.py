@@ -49,6 +49,7 @@ def upgrade() -> None:
     _audit()
     op.add_column("instance", sa.Column("deleted_at", Moment))
     op.create_index("ix_instance_digest", "instance", ["digest"])
+    _partial_index("ix_instance_kept", "instance", ["digest"], "deleted_at IS NULL")
     op.add_column("study", sa.Column("kept_since", Moment))
     # Retention is new to the site: what was read long ago must not go in the first second.
     study = sa.table("study", sa.column("reading_state", sa.Text), sa.column("kept_since", Moment))
@@ -83,6 +84,7 @@ def _audit() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_audit"),
     )
     op.create_index("ix_audit_at", "audit", ["at", "id"])
+    op.create_index("ix_audit_kind", "audit", ["kind", "at", "id"])
     op.create_index("ix_audit_study_instance_uid", "audit", ["study_instance_uid", "at", "id"])
     sqlite = op.get_bind().dialect.name == "sqlite"
     for statement in SQLITE_ONLY_GROWS if sqlite else POSTGRESQL_ONLY_GROWS:

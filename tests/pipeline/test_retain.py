@@ -386,6 +386,20 @@ def test_rescoring_says_that_there_is_nothing_to_score(site):
     assert rescoring.rescorable_study_ids(site.database) == []
 
 
+def test_what_goes_while_it_is_judged_again_gets_no_views_that_nobody_could_score(site):
+    site.receive("S", study_type=None)
+    ((instance_id,),) = site.sql("SELECT id FROM instance WHERE frames = 0")
+    site.mark_read("S", hours_ago=2)
+    judged = site.received("S")  # by today's settings it can be scored
+    site.retention().tick()
+
+    rescoring.rescore_study(
+        site.database, site.id("S"), {instance_id: judged}, datetime.now(UTC), "ada"
+    )
+
+    assert site.sql("SELECT count(*) FROM view") == [(0,)]
+
+
 def test_rescoring_leaves_alone_what_is_gone_and_names_it(site):
     gone, there = site.arrival("S", 1), site.arrival("S", 2)
     site.receive("S", 1)

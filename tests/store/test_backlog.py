@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import event
 
 from tests.support.store import at
-from triage.store import scoring, tables, unscored
+from triage.core.audit import AuditKind
+from triage.store import audit, files, scoring, tables, unscored
 
 VIEWS = 20_000
 
@@ -41,13 +42,13 @@ def copy_rows(connection, table, unique, value, **others):
 
 
 @contextmanager
-def explained(database):
-    """Collect how the database finds the rows of each statement that it is given."""
+def explained(database, word="held_"):
+    """Collect how the database finds the rows of each statement that has *word* in it."""
     plans = []
     how = "EXPLAIN QUERY PLAN " if database.is_sqlite else "EXPLAIN "
 
     def explain(connection, cursor, statement, parameters, context, many):
-        if statement.startswith(("SELECT", "UPDATE")) and "held_" in statement:
+        if statement.startswith(("SELECT", "UPDATE")) and word in statement:
             cursor.execute(how + statement, parameters)
             plans.append("\n".join(str(row[-1]) for row in cursor.fetchall()))
 
@@ -82,3 +83,17 @@ def test_no_question_of_the_scorer_walks_over_the_views_that_wait_or_sorts_them(
                 sorts = "Sort" in line or "TEMP B-TREE" in line
                 assert not walks, f"{name}:\n{plan}"
                 assert not sorts, f"{name}:\n{plan}"
+
+
+def test_neither_what_was_deleted_long_ago_nor_the_other_kinds_of_the_trail_are_walked_over(
+    backlog,
+):
+    database = backlog.database
+    with explained(database, "deleted_at IS NULL") as kept:
+        files.known_files(database, "ab", [], at(0))
+    with explained(database, "audit") as trail:
+        list(audit.entries(database, audit.Wanted(kind=AuditKind.QUARANTINED)))
+
+    assert "ix_instance_kept" in kept[0]
+    if database.is_sqlite:  # PostgreSQL reads a trail of four entries as it lies
+        assert "ix_audit_kind" in trail[0]

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.store import at
 from triage.core.study import StudyStatus
-from triage.store import queries, reading
+from triage.store import intake, queries, reading
 from triage.store.intake import Outcome
 
 
@@ -215,6 +215,16 @@ def test_the_newest_header_s_texts_win_and_missing_ones_erase_nothing(store):
 
     assert store.row().accession_number == "A1"
     assert store.row().patient_id == "P2"
+
+
+def test_an_older_header_that_is_found_fills_gaps_and_overwrites_nothing(store):
+    store.file("1.1", "1.1.2", seconds=0, accession_number="A2")
+    older = store.received("1.1", "1.1.1", accession_number="A1", patient_id="P1")
+
+    intake.file_instance(store.database, older, at(-60), found=at(60))
+
+    assert store.row().accession_number == "A2"
+    assert store.row().patient_id == "P1"
 
 
 def test_the_spool_names_of_a_study_are_those_that_count(store):

@@ -79,7 +79,8 @@ class Reconciler:
         """
         # Files first: whatever is listed and has no row after that had none when it was listed.
         files = {file.digest: file for file in self.spool.files(name)}
-        known = known_files(self.database, name, self.allowance.due_before(datetime.now(UTC)))
+        due_before = self.allowance.due_before(datetime.now(UTC))
+        known = known_files(self.database, name, files, due_before)
         for file in files.values():
             row = known.get(file.digest)
             try:

@@ -1,6 +1,6 @@
 """What the rows say of the files in the spool."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -39,36 +39,41 @@ class LostFile:
     size: int | None  # bytes that are there instead; None where there is no file
 
 
-def known_files(database: Database, folder: str, due_before: datetime) -> dict[str, KnownFile]:
+def known_files(
+    database: Database, folder: str, listed: Iterable[str], due_before: datetime
+) -> dict[str, KnownFile]:
     """Return the files that belong into a folder of the spool, by their digests.
 
+    Of those that retention has deleted, which grow with the years, only what is *listed*.
     Studies that were read before *due_before* need theirs no more.
     """
+    columns = select(
+        instance.c.digest,
+        instance.c.study_id,
+        instance.c.size,
+        instance.c.state,
+        instance.c.deleted_at,
+        study.c.kept_since,
+    ).join(study, instance.c.study_id == study.c.id)
+    # Hexadecimal digits end before g, in every collation.
+    belongs = (instance.c.digest >= folder) & (instance.c.digest < f"{folder}g")
     with database.reading() as connection:
-        rows = connection.execute(
-            select(
-                instance.c.digest,
-                instance.c.study_id,
-                instance.c.size,
-                instance.c.state,
-                instance.c.deleted_at,
-                study.c.kept_since,
-            )
-            .join(study, instance.c.study_id == study.c.id)
-            # Hexadecimal digits end before g, in every collation.
-            .where(instance.c.digest >= folder, instance.c.digest < f"{folder}g")
+        rows = list(connection.execute(columns.where(belongs, instance.c.deleted_at.is_(None))))
+        others = sorted(set(listed) - {row.digest for row in rows})
+        for start in range(0, len(others), BATCH):
+            these = instance.c.digest.in_(others[start : start + BATCH])
+            rows += connection.execute(columns.where(these))
+    return {
+        row.digest: KnownFile(
+            study_id=row.study_id,
+            size=row.size,
+            deleted=row.deleted_at is not None,
+            wanted=row.deleted_at is None
+            and row.state != InstanceState.REPLACED
+            and (row.kept_since is None or row.kept_since >= due_before),
         )
-        return {
-            row.digest: KnownFile(
-                study_id=row.study_id,
-                size=row.size,
-                deleted=row.deleted_at is not None,
-                wanted=row.deleted_at is None
-                and row.state != InstanceState.REPLACED
-                and (row.kept_since is None or row.kept_since >= due_before),
-            )
-            for row in rows
-        }
+        for row in rows
+    }
 
 
 def lost_files(

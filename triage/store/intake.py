@@ -6,17 +6,17 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Row, select
 
 from triage.core.audit import OURSELVES, AuditKind, sender_name
-from triage.core.study import Instance, InstanceState, ReadingState, StudyStatus
-from triage.core.worklist import Band, Cause, Move
+from triage.core.study import Instance, InstanceState
+from triage.core.worklist import Cause, Move
 from triage.store.audit import note
 from triage.store.database import Database
 from triage.store.derive import lock_studies, record, refresh
 from triage.store.exposures import concerns_others, settle
 from triage.store.files import take_turn_on_file
+from triage.store.growth import Grown, grow, keep_for_a_while, open_study
 from triage.store.instances import (
     add_former,
     add_instance,
@@ -26,7 +26,7 @@ from triage.store.instances import (
     version,
 )
 from triage.store.spool import Kept
-from triage.store.tables import ACCESSION_NUMBER, instance, study
+from triage.store.tables import instance
 
 
 class Outcome(StrEnum):
@@ -46,14 +46,6 @@ class Filed:
     outcome: Outcome
     reopened: bool  # a complete study grows again
     moves: tuple[Move, ...] = ()  # of its study, and of the one that its instance was in
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Grown:
-    """What an arrival did to its study."""
-
-    reopened: bool  # it was complete
-    unread_again: bool  # it had been read
 
 
 def file_instance(
@@ -82,19 +74,23 @@ def file_instance(
         # Versions of one instance may come at once, and for different studies.
         database.take_turn(connection, f"instance {received.sop_instance_uid}")
         take_turn_on_file(database, connection, received.digest)
-        study_id = _open_study(connection, received, now)
-        kept = write()
+        study_id = open_study(connection, received, now)
         former = _current(connection, received.sop_instance_uid)
+        lock_studies(connection, {study_id, former.study_id if former else study_id})
+        kept = write()
+        if former is not None:  # and retention may have had it until the study was locked
+            former = _current(connection, received.sop_instance_uid)
         if former is not None and former.digest == received.digest:
             filed = _file_again(connection, former, received, now, kept)
         elif former is not None and found and former.received_at > now:
             filed = _file_former(connection, study_id, received, now)
         else:
-            filed = _file_new(connection, study_id, former, received, now, found=bool(found))
+            filed = _file_new(connection, study_id, former, received, now, found=found)
         if filed.outcome is not Outcome.DUPLICATE:
             if found:
                 record(connection, study_id, found, "file_adopted", received.sop_instance_uid)
-            _keep_for_a_while(connection, study_id, found or now)
+            if filed.outcome in (Outcome.RESTORED, Outcome.SUPERSEDED):  # else it has grown
+                keep_for_a_while(connection, study_id, found or now)
             note(
                 connection,
                 study_id,
@@ -116,7 +112,7 @@ def _file_new(
     received: Instance,
     now: datetime,
     *,
-    found: bool,
+    found: datetime | None,
 ) -> Filed:
     """File bytes that count from now on."""
     if former is not None:
@@ -125,7 +121,7 @@ def _file_new(
     if former is not None or concerns_others(connection, study_id, received):
         settle(connection, study_id)
     same_pixels = former is not None and former.pixel_digest == received.pixel_digest
-    grown = _grow(
+    grown = grow(
         connection,
         study_id,
         received,
@@ -148,7 +144,7 @@ def _file_new(
     )
 
 
-def _cause(grown: _Grown, replaced: bool) -> Cause:
+def _cause(grown: Grown, replaced: bool) -> Cause:
     if grown.unread_again:
         return Cause.IMAGE_AFTER_READING
     if replaced:
@@ -195,58 +191,6 @@ def _file_former(connection: Connection, study_id: int, received: Instance, now:
     return Filed(Outcome.SUPERSEDED, reopened=False)
 
 
-def _keep_for_a_while(connection: Connection, study_id: int, now: datetime) -> None:
-    """Let the time of a read study's pixel data begin again: some has come."""
-    connection.execute(
-        update(study)
-        .where(study.c.id == study_id, study.c.reading_state == ReadingState.READ)
-        .values(kept_since=now)
-    )
-
-
-def _open_study(connection: Connection, received: Instance, now: datetime) -> int:
-    """Find or make the study's row and lock it, with that of the instance's former study."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    # Two associations may bring the first images of a study at once: one of
-    # them makes the row, the other finds it.
-    made = connection.execute(
-        dialect.insert(study)
-        .values(
-            study_instance_uid=received.study_instance_uid,
-            received_at=now,
-            opened_at=now,
-            last_received_at=now,
-            waiting_since=now,
-            status=StudyStatus.RECEIVING,
-            views=0,
-            views_scored=0,
-            reading_state=ReadingState.UNREAD,
-            image_after_reading=False,
-            overdue=False,
-            band=Band.NOT_SCORED,
-            weight=0.0,
-        )
-        .on_conflict_do_nothing(index_elements=["study_instance_uid"])
-        .returning(study.c.id)
-    ).scalar()
-    study_id: int = (
-        made
-        or connection.execute(
-            select(study.c.id).where(study.c.study_instance_uid == received.study_instance_uid)
-        ).scalar_one()
-    )
-    if made:
-        record(connection, study_id, now, "received", received.calling_ae_title or None)
-    former = connection.execute(
-        select(instance.c.study_id).where(
-            instance.c.sop_instance_uid == received.sop_instance_uid,
-            instance.c.state != InstanceState.REPLACED,
-        )
-    ).scalar()
-    lock_studies(connection, {study_id, former or study_id})
-    return study_id
-
-
 def _current(connection: Connection, sop_instance_uid: str) -> Row[*tuple[Any, ...]] | None:
     return connection.execute(
         select(
@@ -262,55 +206,3 @@ def _current(connection: Connection, sop_instance_uid: str) -> Row[*tuple[Any, .
             instance.c.state != InstanceState.REPLACED,
         )
     ).one_or_none()
-
-
-def _grow(
-    connection: Connection,
-    study_id: int,
-    received: Instance,
-    now: datetime,
-    *,
-    unread: bool,
-    found: bool,
-) -> _Grown:
-    """Note the arrival in the study's row; say what it did to the study.
-
-    Only a radiograph reopens it, whether it can be scored or not: a report that
-    follows the reading must not bring the study back. *unread* says that a study
-    that was read goes back on the list; a new header on the same pixels does not
-    bring that about. *found* says that it came before what is known by now.
-    """
-    row = connection.execute(select(study).where(study.c.id == study_id)).one()
-    reopened = row.completed_at is not None and received.radiograph
-    values: dict[str, object] = {
-        key: getattr(received, key)
-        for key in ("accession_number", "patient_id", "patient_name", "study_description")
-        if getattr(received, key)
-    }
-    if "accession_number" in values:
-        values["accession_number"] = received.accession_number[:ACCESSION_NUMBER]
-    if row.completed_at is None or reopened:
-        values["last_received_at"] = max(now, row.last_received_at) if found else now
-    if found and now < row.received_at:
-        values["received_at"] = now
-        if row.waiting_since == row.received_at:
-            values["waiting_since"] = now
-    if reopened:
-        values |= {"opened_at": now, "completed_at": None}
-        record(connection, study_id, now, "reopened", received.sop_instance_uid)
-    unread_again = unread and row.reading_state == ReadingState.READ
-    if unread_again:
-        values |= {
-            "reading_state": ReadingState.UNREAD,
-            "image_after_reading": True,
-            "waiting_since": now,
-            "overdue": False,
-            "claimed_by": None,
-            "claimed_at": None,
-            "kept_since": None,
-        }
-        record(connection, study_id, now, "image_after_reading", f"former finding: {row.finding}")
-        values |= {"finding": None, "read_by": None, "read_at": None}
-    if values:  # a report without texts, after the study is complete, changes nothing
-        connection.execute(update(study).where(study.c.id == study_id).values(**values))
-    return _Grown(reopened=reopened, unread_again=unread_again)

@@ -69,9 +69,13 @@ def rescore_study(
 
 
 def _judge(connection: Connection, study_id: int, instance_id: int, judged: Instance) -> None:
-    """Store today's verdict on an instance, unless it came again meanwhile."""
-    state = select(instance.c.state).where(instance.c.id == instance_id)
-    if connection.execute(state).scalar() in (None, InstanceState.REPLACED):
+    """Store today's verdict on an instance, unless it came again or lost its file meanwhile."""
+    counts = select(instance.c.id).where(
+        instance.c.id == instance_id,
+        instance.c.state != InstanceState.REPLACED,
+        instance.c.deleted_at.is_(None),
+    )
+    if connection.execute(counts).first() is None:
         return
     judge_instance(connection, instance_id, judged)
     views = select(view.c.id).where(view.c.instance_id == instance_id).limit(1)

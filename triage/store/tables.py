@@ -190,6 +190,10 @@ Index(
     postgresql_where=_CURRENT,
 )
 
+# What is in the spool, without all that ever was.
+_KEPT = text("deleted_at IS NULL")
+Index("ix_instance_kept", instance.c.digest, sqlite_where=_KEPT, postgresql_where=_KEPT)
+
 view = Table(
     "view",
     metadata,
@@ -264,5 +268,6 @@ audit = Table(
     Column("detail", Text),
     # Each ends with the id, by which a long answer is read page after page.
     Index("ix_audit_at", "at", "id"),
+    Index("ix_audit_kind", "kind", "at", "id"),
     Index("ix_audit_study_instance_uid", "study_instance_uid", "at", "id"),
 )
