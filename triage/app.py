@@ -128,6 +128,7 @@ class Daemon:
                 log.info("schema_upgraded", before=before, after=after)
         else:
             schema.require_latest(self._database)
+        schema.try_writing(self._database)
 
     def _close_to_others(self) -> None:
         """Narrow what an earlier start, a copy or a restore left open to others than our user."""

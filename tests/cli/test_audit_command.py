@@ -68,7 +68,8 @@ def test_the_trail_is_an_array_oldest_first(site, triage):
     assert [entry["kind"] for entry in entries] == ["received", "received", "read"]
     assert all(list(entry) == KEYS for entry in entries)
     assert entries[0]["actor"] == "PACS@192.0.2.7"
-    assert (entries[2]["actor"], entries[2]["detail"]) == ("bob", "normal")
+    by = f"{operator.operator()} for bob"
+    assert (entries[2]["actor"], entries[2]["detail"]) == (by, "normal")
     assert entries[2]["at"].endswith("Z")
 
 
@@ -197,3 +198,12 @@ def test_doctor_finds_what_has_parted_and_repairs_it(site, triage):
     assert "send these studies again" in before["action"]
     assert "1 set aside now" in repaired["message"]
     assert "1 missing, 1 in" in after["message"]
+
+
+def test_an_entry_that_somebody_else_wrote_hides_no_other(site, triage):
+    with site.database.writing() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO audit (at, kind, actor) VALUES ('2026-01-01T00:00:00.000000Z', 'forged', 'x')"
+        )
+
+    assert [entry["kind"] for entry in trail(triage)] == ["forged", "received", "received"]

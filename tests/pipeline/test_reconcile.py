@@ -368,3 +368,12 @@ def test_a_folder_that_cannot_be_read_keeps_no_other(site, monkeypatch):
     at_start.stop()
 
     assert site.states("S") == ["pending"]
+
+
+def test_what_is_no_file_is_passed_over_and_holds_up_nobody(site):
+    kept = site.receive("S")
+    for number, make in enumerate((os.mkfifo, lambda path: path.symlink_to(kept))):
+        make(kept.with_name(f"{kept.name[:2]}{number:062x}.dcm"))
+
+    assert site.reconcile() == []
+    assert kept.is_file()

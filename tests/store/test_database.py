@@ -137,3 +137,18 @@ def test_a_schema_from_the_future_is_refused(tmp_path):
     with pytest.raises(DatabaseUnavailable, match="9999"):
         schema.upgrade(database)
     database.close()
+
+
+def test_a_database_that_takes_no_write_is_found_although_a_transaction_begins(tmp_path):
+    database = Database(f"sqlite:///{tmp_path / 'triage.db'}")
+    schema.upgrade(database)
+    schema.try_writing(database)
+    with database.writing() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER locked BEFORE UPDATE ON alembic_version"
+            " BEGIN SELECT RAISE(ABORT, 'read-only'); END"
+        )
+
+    with pytest.raises(DatabaseUnavailable, match="read-only"):
+        schema.try_writing(database)
+    database.close()

@@ -73,14 +73,18 @@ def claim(context: typer.Context, study: STUDY, by: BY = "") -> None:
     """Claim a study for reading; it stays in its place."""
     database = open_database(context)
     reader = _reader(by)
-    reading.claim(database, queries.find_study(database, study), reader, datetime.now(UTC))
+    reading.claim(
+        database, queries.find_study(database, study), reader, datetime.now(UTC), operator()
+    )
     tell(f"{study} is claimed by {reader}")
 
 
 def release(context: typer.Context, study: STUDY, by: BY = "") -> None:
     """Give up a claim."""
     database = open_database(context)
-    reading.release(database, queries.find_study(database, study), _reader(by), datetime.now(UTC))
+    reading.release(
+        database, queries.find_study(database, study), _reader(by), datetime.now(UTC), operator()
+    )
     tell(f"{study} is released")
 
 
@@ -93,7 +97,7 @@ def read(
     """Mark a study as read; it leaves the worklist."""
     database = open_database(context)
     found = queries.find_study(database, study)
-    reading.mark_read(database, found, _reader(by), finding, datetime.now(UTC))
+    reading.mark_read(database, found, _reader(by), finding, datetime.now(UTC), operator())
     tell(f"{study} is read")
 
 

@@ -31,7 +31,7 @@ class AuditEntry:
     """One line of the trail."""
 
     at: datetime
-    kind: AuditKind
+    kind: str  # an `AuditKind`, unless somebody wrote past us
     actor: str  # a reader, AE@ADDRESS of a sender, or `OURSELVES`
     study_instance_uid: str | None
     accession_number: str | None  # that the study had at the time

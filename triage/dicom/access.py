@@ -42,9 +42,13 @@ def what_admits(ae_title: str, address: str) -> str:
         Peer.model_validate(fields)
     except ValueError:
         del fields["ae_title"]
-    # Quoted as TOML: a title may hold quotes, and the line is there to be copied.
-    entry = ", ".join(f"{key} = {json.dumps(value)}" for key, value in fields.items())
-    return f"add {{{entry}}} to dicom.allow"
+    entry = ", ".join(f"{key} = {_quoted(value)}" for key, value in fields.items())
+    return f"add {{{entry}}} to dicom.allow, and restart the daemon"
+
+
+def _quoted(text: str) -> str:
+    """Quote *text* for TOML, to be copied out of a JSON log: there a " stands behind a backslash."""
+    return json.dumps(text) if "'" in text else f"'{text}'"
 
 
 class Access:

@@ -188,7 +188,8 @@ def _stamp(files: Files) -> tuple[tuple[int, int, int], ...]:
         except OSError:
             stamps.append((0, 0, 0))
         else:
-            stamps.append((status.st_mtime_ns, status.st_size, status.st_ino))
+            # When it was changed, and not when it was written: its rights may be what was wrong.
+            stamps.append((status.st_ctime_ns, status.st_size, status.st_ino))
     return tuple(stamps)
 
 

@@ -17,8 +17,7 @@ STUCK = 60  # seconds that a view may wait for a scorer before it is worth a wor
 def check_database(settings: Settings) -> Finding:
     database = Database(settings.database.url)
     schema.require_latest(database)
-    with database.writing():  # rights to write, and nobody who never lets go
-        pass
+    schema.try_writing(database)
     if differences := schema.differences(database):
         raise TriageError(f"the schema differs: {'; '.join(differences)}")
     waiting = queries.count_on_worklist(database)
@@ -64,8 +63,9 @@ def check_rights(settings: Settings) -> Finding:
             check="rights",
             status=Status.WARNING,
             message=f"others than their owner may use {named}",
-            action="restart the daemon, which closes what its user owns; what is another user's: "
-            f"chmod -R go= {' '.join(sorted({str(place) for place in _outermost(wide)}))}",
+            action="restart the daemon, which closes what its user owns; what is another user's, "
+            "give to the service's user first: chown -R triage:triage "
+            f"{' '.join(sorted({str(place) for place in _outermost(wide)}))}",
         )
     return Finding(
         check="rights",

@@ -33,6 +33,7 @@ log = logs.get(__name__)
 GRACE = 60.0  # seconds for which a file may wait for its row: somebody may be about to file it
 RETRY = 5.0  # seconds until a database that is away is asked again, doubled each time
 LONGEST = 300.0  # seconds
+PATIENCE = 5.0  # seconds that the end of the daemon waits for the file in hand
 TOLD = 20  # lost files that the daemon's log names; `triage doctor` names them all
 
 
@@ -187,10 +188,10 @@ class AtStart:
         self._thread.start()
 
     def stop(self) -> None:
-        """End it between two files."""
+        """End it between two files; a disk that hangs is not waited for."""
         self._ended.set()
         if self._thread.ident is not None:
-            self._thread.join()
+            self._thread.join(PATIENCE)
 
     def _run(self) -> None:
         started, begun = time.time(), time.monotonic()

@@ -111,7 +111,7 @@ def _page(database: Database, wanted: Wanted, last: Row[Any] | None, size: int) 
 def _entry(row: Row[Any]) -> AuditEntry:
     return AuditEntry(
         at=row.at,
-        kind=AuditKind(row.kind),
+        kind=row.kind,
         actor=row.actor,
         study_instance_uid=row.study_instance_uid,
         accession_number=row.accession_number,

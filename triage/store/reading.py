@@ -1,4 +1,8 @@
-"""The reader's side: claim, release, read."""
+"""The reader's side: claim, release, read.
+
+*operator* is who asks for it, where that is another than the reader; the audit
+trail names both.
+"""
 
 from datetime import datetime
 from typing import Any
@@ -14,7 +18,9 @@ from triage.store.derive import lock_studies, record, refresh
 from triage.store.tables import study
 
 
-def claim(database: Database, study_id: int, reader: str, now: datetime) -> None:
+def claim(
+    database: Database, study_id: int, reader: str, now: datetime, operator: str = ""
+) -> None:
     """Claim the study for *reader*; claiming one's own again changes nothing.
 
     Raises StudyClaimed, naming the holder, when another reader has it, or when
@@ -38,10 +44,12 @@ def claim(database: Database, study_id: int, reader: str, now: datetime) -> None
             claimed_at=now,
         )
         record(connection, study_id, now, "claimed", actor=reader)
-        note(connection, study_id, AuditKind.CLAIMED, reader, now)
+        note(connection, study_id, AuditKind.CLAIMED, _actor(reader, operator), now)
 
 
-def release(database: Database, study_id: int, reader: str, now: datetime) -> None:
+def release(
+    database: Database, study_id: int, reader: str, now: datetime, operator: str = ""
+) -> None:
     """Give up a claim. An unclaimed study stays as it is.
 
     Raises StudyClaimed, naming the holder, when another reader has it.
@@ -63,11 +71,16 @@ def release(database: Database, study_id: int, reader: str, now: datetime) -> No
             claimed_at=None,
         )
         record(connection, study_id, now, "released", actor=reader)
-        note(connection, study_id, AuditKind.RELEASED, reader, now)
+        note(connection, study_id, AuditKind.RELEASED, _actor(reader, operator), now)
 
 
 def mark_read(
-    database: Database, study_id: int, reader: str, finding: str | None, now: datetime
+    database: Database,
+    study_id: int,
+    reader: str,
+    finding: str | None,
+    now: datetime,
+    operator: str = "",
 ) -> None:
     """Take the study off the worklist, with the reader's own *finding* where it was given.
 
@@ -91,8 +104,12 @@ def mark_read(
             image_after_reading=False,
         )
         record(connection, study_id, now, "read", finding, actor=reader)
-        note(connection, study_id, AuditKind.READ, reader, now, detail=finding)
+        note(connection, study_id, AuditKind.READ, _actor(reader, operator), now, detail=finding)
         refresh(connection, study_id, now)
+
+
+def _actor(reader: str, operator: str) -> str:
+    return reader if operator in ("", reader) else f"{operator} for {reader}"
 
 
 def _locked(connection: Connection, study_id: int) -> Row[*tuple[Any, ...]]:

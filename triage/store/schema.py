@@ -84,6 +84,15 @@ def require_latest(database: Database) -> None:
         )
 
 
+def try_writing(database: Database) -> None:
+    """Change a row to what it is: SQLite lets a transaction begin on a file that it cannot write.
+
+    Raises DatabaseUnavailable.
+    """
+    with database.writing() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = version_num")
+
+
 def differences(database: Database) -> list[str]:
     """Say where the database's tables differ from those that this version describes."""
     with database.reading() as connection, warnings.catch_warnings():

@@ -145,7 +145,7 @@ class Spool:
         """Return the file of the object, if it has one. Raises SpoolUnavailable."""
         with self._translated():
             try:
-                return _file(digest, self.path(digest).stat())
+                return _file(digest, self.path(digest).lstat())
             except FileNotFoundError:
                 return None
 
@@ -161,8 +161,10 @@ class Spool:
                         name = _NAME.fullmatch(entry.name)
                         if name is None or not entry.name.startswith(folder):
                             continue
+                        if not entry.is_file(follow_symlinks=False):
+                            continue  # a pipe would be waited for, a link leads elsewhere
                         with suppress(FileNotFoundError):  # deleted since it was listed
-                            yield _file(name[1], entry.stat())
+                            yield _file(name[1], entry.stat(follow_symlinks=False))
             except FileNotFoundError:  # the folder: nothing was ever received
                 return
 
