@@ -182,6 +182,17 @@ def test_doctor_says_how_long_the_certificate_counts(authority, tmp_path, days, 
     assert (finding.action is None) == (status == "ok")
 
 
+def test_doctor_names_everything_that_is_to_be_done(authority, tmp_path):
+    pair = authority.issue("triage", days=20)
+    pair.key.chmod(0o604)
+    chosen = {"tls_certificate": str(pair.certificate), "tls_key": str(pair.key)}
+
+    finding = diagnose("certificate", chosen, tmp_path)
+
+    assert finding.action.count("renew it") == 1
+    assert "chmod" in finding.action
+
+
 def test_doctor_names_what_is_wrong_with_the_files(authority, tmp_path):
     pair = authority.issue("triage")
     pair.key.chmod(0o604)

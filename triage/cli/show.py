@@ -70,7 +70,8 @@ def _draw(
     spool = Spool(settings.spool.directory, settings.spool.min_free)
     views = activations.scored_views(database, study_id)
     overlay.prepare_folder(folder)
-    detail = f"class activation maps over {len(views)} views"
+    # Before anything is drawn: it is written down also where the drawing fails half-way.
+    detail = f"class activation maps over {len(views)} views at most"
     audit.note_access(database, study_id, AuditKind.EXPORTED, operator(), datetime.now(UTC), detail)
     return [
         {"sop_instance_uid": view.sop_instance_uid, "frame": view.frame}

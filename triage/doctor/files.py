@@ -10,6 +10,7 @@ from triage.store import schema
 from triage.store.database import Database
 from triage.store.spool import FOLDERS, Spool
 
+REPAIR = "run triage doctor --repair, or start the daemon, which does it too"
 NAMED = 200  # studies whose images are lost that are named; the others when those are back
 
 
@@ -33,13 +34,15 @@ def check_files(settings: Settings, *, repair: bool) -> Finding:
     )
     if studies:
         action = "send these studies again from the PACS: what is there already changes nothing"
+        if counted[Kind.UNFILED] or counted[Kind.LEFT_OVER]:
+            action += f"; before that, {REPAIR}"
         return Finding(
             check="files", status=Status.FAILED, message=message + _named(studies), action=action
         )
     if counted[Kind.UNREADABLE] or counted[Kind.FAILED]:
         action = "see to the disk, and that the service's user may read the spool"
     elif counted[Kind.UNFILED] or counted[Kind.LEFT_OVER]:
-        action = "run triage doctor --repair, or start the daemon, which does it too"
+        action = REPAIR
     elif aside:
         action = "look what they are, and delete them; the log has the reason (file_quarantined)"
     else:

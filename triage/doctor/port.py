@@ -55,19 +55,13 @@ def check_certificate(settings: Settings) -> Finding:
             message=f"it is not valid now (from {found.not_before:%Y-%m-%d}): {shown}",
             action="renew it and its key; the daemon reads new files by itself",
         )
+    actions = list(found.doubts)
     if found.remaining(now) < certificate.RENEW_BEFORE:
+        shown = f"{days} days are left: {shown}"
+        actions.insert(0, "renew it and its key; the daemon reads new files by itself")
+    if actions:
         return Finding(
-            check="certificate",
-            status=Status.WARNING,
-            message=f"{days} days are left: {shown}",
-            action="renew it and its key; the daemon reads new files by itself",
-        )
-    if found.doubts:
-        return Finding(
-            check="certificate",
-            status=Status.WARNING,
-            message=shown,
-            action="; ".join(found.doubts),
+            check="certificate", status=Status.WARNING, message=shown, action="; ".join(actions)
         )
     return Finding(check="certificate", status=Status.OK, message=shown)
 
