@@ -377,3 +377,14 @@ def test_what_is_no_file_is_passed_over_and_holds_up_nobody(site):
 
     assert site.reconcile() == []
     assert kept.is_file()
+    assert len(site.spool.foreign()) == 2
+
+
+def test_what_is_none_of_ours_is_named_wherever_it_lies(site):
+    kept = site.receive("S")
+    strangers = [site.spool.directory / "README", kept.parent / "notes.txt"]
+    for path in strangers:
+        path.touch()
+
+    assert site.spool.foreign() == strangers
+    assert site.reconcile() == []

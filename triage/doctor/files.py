@@ -29,25 +29,35 @@ def check_files(settings: Settings, *, repair: bool) -> Finding:
     parts = [f"{counted[kind]} {words}" for kind, words in _WORDS.items() if counted[kind]]
     if aside := spool.quarantined():
         parts.append(f"{aside} in {spool.directory / 'quarantine'} that are no received objects")
+    if foreign := spool.foreign():
+        parts.append(f"{len(foreign)} that are not of Triage, such as {foreign[0]}")
     message = (
         f"files: {', '.join(parts)}" if parts else "every image has its file, and no other is there"
     )
-    if studies:
-        action = "send these studies again from the PACS: what is there already changes nothing"
-        if counted[Kind.UNFILED] or counted[Kind.LEFT_OVER]:
-            action += f"; before that, {REPAIR}"
-        return Finding(
-            check="files", status=Status.FAILED, message=message + _named(studies), action=action
-        )
+    action = _action(counted, foreign=bool(foreign), aside=bool(aside))
+    if not studies:
+        status = Status.OK if action is None else Status.WARNING
+        return Finding(check="files", status=status, message=message, action=action)
+    again = "send these studies again from the PACS: what is there already changes nothing"
+    return Finding(
+        check="files",
+        status=Status.FAILED,
+        message=message + _named(studies),
+        action="; then ".join(filter(None, [action, again])),
+    )
+
+
+def _action(counted: Counter[Kind], *, foreign: bool, aside: bool) -> str | None:
+    """Say what to do besides what lost images ask for."""
     if counted[Kind.UNREADABLE] or counted[Kind.FAILED]:
-        action = "see to the disk, and that the service's user may read the spool"
-    elif counted[Kind.UNFILED] or counted[Kind.LEFT_OVER]:
-        action = REPAIR
-    elif aside:
-        action = "look what they are, and delete them; the log has the reason (file_quarantined)"
-    else:
-        return Finding(check="files", status=Status.OK, message=message)
-    return Finding(check="files", status=Status.WARNING, message=message, action=action)
+        return "see to the disk, and that the service's user may read the spool"
+    if counted[Kind.UNFILED] or counted[Kind.LEFT_OVER]:
+        return REPAIR
+    if foreign:
+        return "see who puts them there, and move them: the spool is for Triage alone"
+    if aside:
+        return "look what they are, and delete them; the log has the reason (file_quarantined)"
+    return None
 
 
 _WORDS = {

@@ -158,13 +158,11 @@ class Spool:
             try:
                 with os.scandir(self.directory / folder) as entries:
                     for entry in entries:
-                        name = _NAME.fullmatch(entry.name)
-                        if name is None or not entry.name.startswith(folder):
+                        if not _is_ours(entry, folder):
                             continue
-                        if not entry.is_file(follow_symlinks=False):
-                            continue  # a pipe would be waited for, a link leads elsewhere
                         with suppress(FileNotFoundError):  # deleted since it was listed
-                            yield _file(name[1], entry.stat(follow_symlinks=False))
+                            digest = entry.name.removesuffix(".dcm")
+                            yield _file(digest, entry.stat(follow_symlinks=False))
             except FileNotFoundError:  # the folder: nothing was ever received
                 return
 
@@ -189,6 +187,18 @@ class Spool:
                 return None
             return path.rename(target)
 
+    def foreign(self) -> list[Path]:
+        """Return what lies among the objects and is none of them. Raises SpoolUnavailable."""
+        with self._translated():
+            if not self.directory.is_dir():  # nothing was ever received
+                return []
+            own = set(self._inner())
+            found = [path for path in self.directory.iterdir() if path not in own]
+            for name in FOLDERS:
+                with suppress(FileNotFoundError), os.scandir(self.directory / name) as entries:
+                    found += [Path(entry.path) for entry in entries if not _is_ours(entry, name)]
+        return found
+
     def quarantined(self) -> int:
         """Count the files in quarantine. Raises SpoolUnavailable."""
         with self._translated():
@@ -201,6 +211,12 @@ class Spool:
         except OSError as error:
             kind = SpoolFull if error.errno in _FULL else SpoolUnavailable
             raise kind(f"{self.directory}: {error.strerror or error}") from error
+
+
+def _is_ours(entry: os.DirEntry[str], folder: str) -> bool:
+    """Say whether it may be an object: a pipe would be waited for, a link leads elsewhere."""
+    named = _NAME.fullmatch(entry.name) is not None and entry.name.startswith(folder)
+    return named and entry.is_file(follow_symlinks=False)
 
 
 def _file(digest: str, status: os.stat_result) -> SpooledFile:
