@@ -50,6 +50,8 @@ class Daemon:
     def __init__(self, settings: Settings, roles: frozenset[Role]) -> None:
         self._settings = settings
         self._stopping = threading.Event()
+        # Of the wall clock, before any loop is set by it; see `_watch_clock`.
+        self._ahead = time.time() - time.monotonic()
         self._late: dict[str, float] = {}  # from when on each loop counts as stuck
         self._database = Database(settings.database.url)
         self._spool = Spool(settings.spool.directory, settings.spool.min_free)
@@ -158,7 +160,7 @@ class Daemon:
         APScheduler knows the wall clock alone: set back by an hour, it would let
         them rest for an hour.
         """
-        ahead = time.time() - time.monotonic()
+        ahead = self._ahead
         while not self._stopping.wait(CLOCK_EVERY):
             before, ahead = ahead, time.time() - time.monotonic()
             if abs(ahead - before) < CLOCK_SET:
