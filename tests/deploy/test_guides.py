@@ -111,6 +111,8 @@ def test_the_paths_of_the_guide_lie_where_the_unit_lets_the_daemon_write(tmp_pat
     assert "--config /etc/triage/triage.toml serve" in unit
 
 
-@pytest.mark.parametrize("guide", sorted((REPOSITORY / "deploy").glob("*.md")), ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "guide", sorted((REPOSITORY / "deploy").glob("*.md")), ids=lambda p: p.name
+)
 def test_nothing_in_a_guide_is_still_to_be_filled_in(guide):
     assert re.findall(r"@@|TODO|FIXME|\bXXX\b", guide.read_text("utf-8")) == []

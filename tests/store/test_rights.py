@@ -44,7 +44,7 @@ def test_a_folder_that_holds_more_than_the_spool_is_left_to_its_owner(tmp_path):
     (spool.directory / "letters").mkdir()
 
     assert spool.directory not in spool.folders()
-    assert len(spool.folders()) == 257
+    assert len(spool.folders()) == 258
 
 
 def test_sqlite_s_files_are_known_and_postgresql_has_none(tmp_path):

@@ -1,12 +1,14 @@
 """The view `worklist` and the schema, on both databases."""
 
 import json
+import re
+import warnings
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from sqlalchemy import inspect, text, update
+from sqlalchemy import Column, inspect, text, update
 
 from tests.support.order import reading_order
 from tests.support.store import Store, at
@@ -208,8 +210,19 @@ def test_a_difference_between_migrations_and_tables_is_found(database):
 
 
 def test_the_partial_indexes_are_those_that_the_code_describes(database):
-    """Alembic's comparison does not look at their conditions."""
-    with database.reading() as connection:
+    """Alembic's comparison does not look at their conditions.
+
+    Of one over an expression SQLite tells nothing; `test_backlog` sees that it is used.
+    """
+    reflectable = {
+        index.name
+        for table in metadata.tables.values()
+        for index in table.indexes
+        if len(index.columns) == len(index.expressions)
+        and all(isinstance(part, Column) for part in index.expressions)
+    }
+    with database.reading() as connection, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Skipped unsupported reflection of expression-based")
         found = inspect(connection)
         dialect = "sqlite" if database.is_sqlite else "postgresql"
         made = {
@@ -220,7 +233,7 @@ def test_the_partial_indexes_are_those_that_the_code_describes(database):
             )
             for table in metadata.tables
             for index in found.get_indexes(table)
-            if not index.get("duplicates_constraint")
+            if not index.get("duplicates_constraint") and index["name"] in reflectable
         }
     described = {
         index.name: (
@@ -230,15 +243,17 @@ def test_the_partial_indexes_are_those_that_the_code_describes(database):
         )
         for table in metadata.tables.values()
         for index in table.indexes
+        if index.name in reflectable
     }
     assert made == described
+    assert len(reflectable) >= 15
     assert sum(where != "" for _, _, where in described.values()) >= 5
 
 
 def plain(condition):
     """Write a condition without what PostgreSQL adds when it stores one."""
     condition = "" if condition is None else str(condition)
-    return condition.replace("::text", "").strip("() ")
+    return re.sub(r"::text|[()]", "", condition).strip()
 
 
 def test_the_reading_order_is_read_from_its_index(crowd):
