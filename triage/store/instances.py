@@ -59,7 +59,8 @@ def version(connection: Connection, received: Instance) -> int | None:
 
 def add_former(connection: Connection, study_id: int, received: Instance, now: datetime) -> None:
     """Add a version of an instance that came before the one that counts, and counts no more."""
-    replace_instance(connection, _insert(connection, study_id, received, now))
+    # Of those that count there may be one alone, at no moment two.
+    _insert(connection, study_id, received, now, state=InstanceState.REPLACED)
 
 
 def note_file_is_there(connection: Connection, instance_id: int, size: int) -> None:
@@ -141,8 +142,15 @@ def drop_pending(connection: Connection, instance_id: int, why: str | None) -> N
     )
 
 
-def _insert(connection: Connection, study_id: int, received: Instance, now: datetime) -> int:
-    row = insert(instance).values(
+def _insert(
+    connection: Connection,
+    study_id: int,
+    received: Instance,
+    now: datetime,
+    **other: object,
+) -> int:
+    """Add a row with what was received, *other* values going before; return its id."""
+    values: dict[str, object] = dict(
         study_id=study_id,
         sop_instance_uid=received.sop_instance_uid,
         digest=received.digest,
@@ -156,7 +164,8 @@ def _insert(connection: Connection, study_id: int, received: Instance, now: date
         calling_ae_title=received.calling_ae_title,
         received_at=now,
     )
-    instance_id: int = connection.execute(row.returning(instance.c.id)).scalar_one()
+    row = insert(instance).values(values | other).returning(instance.c.id)
+    instance_id: int = connection.execute(row).scalar_one()
     return instance_id
 
 
