@@ -116,13 +116,13 @@ class Site(Store):
         allowance = Allowance(keep=keep, low_water=low_water)
         return Retention(self.database, spool or self.spool, allowance)
 
-    def reconcile(self, *, repair=True, keep=NEVER):
-        """Look through the whole spool; return what was found."""
+    def reconcile(self, *, repair=True, keep=NEVER, folders=FOLDERS):
+        """Look through the spool, or some of its folders; return what was found."""
         allowance = Allowance(keep=keep, low_water=0)
         reconciler = Reconciler(self.database, self.spool, RULES, allowance)
         # Most of the 256 folders are empty, and each costs the database a question.
         known = {digest[:2] for digest in self.digests()}
-        names = [name for name in FOLDERS if name in known or self._has_entries(name)]
+        names = [name for name in folders if name in known or self._has_entries(name)]
         return [each for name in names for each in reconciler.folder(name, repair=repair)]
 
     def _has_entries(self, folder):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from triage import logs
 from triage.core.retention import Allowance
-from triage.errors import SpoolUnavailable
+from triage.errors import DatabaseUnavailable, SpoolUnavailable
 from triage.pipeline.moves import tell_moves
 from triage.store.database import Database
 from triage.store.retention import Marked, delete_marked, mark_oldest
@@ -42,8 +42,8 @@ class Retention:
         try:
             if now >= self._look_again:
                 self._look_again = now + DUE_EVERY
-                self._spool.drop_abandoned()
                 self._delete_due(now + BUDGET)
+                self._spool.drop_abandoned()
         except SpoolUnavailable as error:
             log.error("spool_unavailable", reason=str(error))
         try:
@@ -88,10 +88,7 @@ class Retention:
         """
         marked = mark_oldest(self._database, datetime.now(UTC), why=why, before=before)
         if marked is not None and marked.digests:
-            self._unfinished.append(marked)  # should the database be away before it is deleted
             left = self._delete(marked)
-            self._unfinished.pop()
-            self._keep_in_mind(marked, left)
             if len(left) == len(marked.digests):
                 raise SpoolUnavailable(left[marked.digests[0]])
             log.info(
@@ -109,19 +106,19 @@ class Retention:
         for _ in range(len(self._unfinished)):
             if time.monotonic() > until:
                 return
-            marked = self._unfinished[0]
-            left = self._delete(marked)
-            self._unfinished.popleft()
-            self._keep_in_mind(marked, left)
+            self._delete(self._unfinished.popleft())
 
     def _delete(self, marked: Marked) -> dict[str, str]:
-        """Delete the files of what is marked; return those that cannot be, and why."""
+        """Delete the files of what is marked; keep in mind and return those that cannot be, and why."""
         now = datetime.now(UTC)
-        done = delete_marked(self._database, self._spool, marked.study_id, marked.digests, now)
+        try:
+            done = delete_marked(self._database, self._spool, marked.study_id, marked.digests, now)
+        except DatabaseUnavailable:
+            self._unfinished.append(marked)
+            raise
         tell_moves(done.moves)
+        if done.failed:
+            self._unfinished.append(replace(marked, digests=tuple(done.failed)))
+            reason = next(iter(done.failed.values()))
+            log.error("pixels_not_deleted", files=len(done.failed), reason=reason)
         return done.failed
-
-    def _keep_in_mind(self, marked: Marked, left: dict[str, str]) -> None:
-        if left:
-            self._unfinished.append(replace(marked, digests=tuple(left)))
-            log.error("pixels_not_deleted", files=len(left), reason=next(iter(left.values())))

@@ -59,6 +59,7 @@ def version(connection: Connection, received: Instance) -> int | None:
 
 def add_former(connection: Connection, study_id: int, received: Instance, now: datetime) -> None:
     """Add a version of an instance that came before the one that counts, and counts no more."""
+    # Of those that count there may be one alone, at no moment two.
     _insert(connection, study_id, received, now, state=InstanceState.REPLACED)
 
 
@@ -146,10 +147,10 @@ def _insert(
     study_id: int,
     received: Instance,
     now: datetime,
-    **otherwise: object,
+    **other: object,
 ) -> int:
-    """Add the row of what was received, with what is *otherwise* than it says."""
-    values = dict(
+    """Add a row with what was received, *other* values going before; return its id."""
+    values: dict[str, object] = dict(
         study_id=study_id,
         sop_instance_uid=received.sop_instance_uid,
         digest=received.digest,
@@ -163,8 +164,8 @@ def _insert(
         calling_ae_title=received.calling_ae_title,
         received_at=now,
     )
-    row = insert(instance).values(**values | otherwise)
-    instance_id: int = connection.execute(row.returning(instance.c.id)).scalar_one()
+    row = insert(instance).values(values | other).returning(instance.c.id)
+    instance_id: int = connection.execute(row).scalar_one()
     return instance_id
 
 

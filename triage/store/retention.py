@@ -9,9 +9,10 @@ a daemon that is killed between the two leaves a file too many, which
 keeps what is left of its files.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
 from sqlalchemy import Connection, case, exists, select, update
 
@@ -26,6 +27,7 @@ from triage.store.instances import PIXELS_DELETED, note_file_is_there, requeue
 from triage.store.spool import Spool
 from triage.store.tables import instance, study, view
 
+T = TypeVar("T")
 FILES = 100  # instances a transaction, so that none is long
 
 
@@ -102,8 +104,8 @@ def delete_marked(
 
     If it is not, those that are there count again, and what was never scored waits again.
 
-    One file that cannot be deleted keeps no other from it. Raises DatabaseUnavailable, and
-    SpoolUnavailable where files of an unread study cannot be looked at; do it again then.
+    One file that cannot be deleted, or looked at, keeps no other from it. Raises
+    DatabaseUnavailable; do it again then.
     """
     with database.writing() as connection:
         lock_studies(connection, [study_id])
@@ -117,9 +119,10 @@ def delete_marked(
             )
         ).all()
         if _is_read(connection, study_id):
-            failed = _delete(spool, [file.digest for file in marked])
+            _, failed = _each([file.digest for file in marked], spool.delete)
             return Disposal(deleted=len(marked) - len(failed), failed=failed)
-        kept = [file for file in marked if spool.find(file.digest) is not None]
+        found, failed = _each([file.digest for file in marked], spool.find)
+        kept = [file for file in marked if found.get(file.digest) is not None]
         for file in kept:
             note_file_is_there(connection, file.id, file.size)
             requeue(connection, file.id, everything=True)
@@ -134,18 +137,19 @@ def delete_marked(
                 detail="restored",
             )
         move = refresh(connection, study_id, now, Cause.RECEIVED).move if kept else None
-        return Disposal(kept=len(kept), moves=(move,) if move else ())
+        return Disposal(kept=len(kept), failed=failed, moves=(move,) if move else ())
 
 
-def _delete(spool: Spool, digests: Sequence[str]) -> dict[str, str]:
-    """Delete files; return those that cannot be, and why."""
-    failed = {}
+def _each(digests: Sequence[str], act: Callable[[str], T]) -> tuple[dict[str, T], dict[str, str]]:
+    """Do something to each file; return what it came to, and where it cannot be done why not."""
+    done: dict[str, T] = {}
+    failed: dict[str, str] = {}
     for digest in digests:
         try:
-            spool.delete(digest)
+            done[digest] = act(digest)
         except SpoolUnavailable as error:
             failed[digest] = str(error)
-    return failed
+    return done, failed
 
 
 def note_deleting_again(database: Database, study_id: int, size: int, now: datetime) -> None:
