@@ -24,6 +24,7 @@ TLS_ALERT = bytes([0x15, 3, 3, 0, 2, 2, 80])
 TLS_HANDSHAKE = 0x16  # the first byte of whoever speaks TLS
 CALLING_AE_TITLE = slice(26, 42)  # of an A-ASSOCIATE-RQ PDU, PS3.8 9.3.2
 AT_MOST = 200  # connections on their way out; for one more, one that was told is cut short
+BREATH = 0.2  # seconds that the door waits for the thread to come after
 PATIENCE = 5.0  # seconds for a peer to hear the answer
 PIECE = 65536  # bytes read at once
 
@@ -68,6 +69,10 @@ class Refuser:
             say=say or (lambda _title: None),
             until=time.monotonic() + PATIENCE,
         )
+        # A flood waits in the kernel's queue for a moment rather than go without its answer.
+        patience = time.monotonic() + BREATH
+        while self._arrived.qsize() >= AT_MOST and time.monotonic() < patience:
+            time.sleep(0.002)
         with self._lock:
             if self._closed or self._arrived.qsize() >= AT_MOST:
                 connection.close()
