@@ -2,12 +2,10 @@
 
 import json
 import pwd
-import sys
 
 import pytest
 
 from tests.support.keeping import Site, age
-from triage import cli
 from triage.cli import operator
 from triage.store import schema
 from triage.store.database import Database
@@ -35,23 +33,6 @@ def site(tmp_path, monkeypatch):
     site.receive("A2")
     yield site
     database.close()
-
-
-@pytest.fixture
-def triage(monkeypatch, capfd):
-    """Run the command line as its users do; return (exit code, standard output, error)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["triage", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code or 0
-        out, err = capfd.readouterr()
-        return code, out, err
-
-    return run
 
 
 def trail(triage, *options):

@@ -1,14 +1,12 @@
 """Several checkpoints at once, as the commands know them."""
 
 import json
-import sys
 from dataclasses import replace
 
 import pytest
 from PIL import Image
 
 from tests.support.studies import picture
-from triage import cli
 from triage.core.studytype import StudyType
 from triage.model import checkpoint
 from triage.model.card import Preprocessing
@@ -32,21 +30,10 @@ def members(random_model, tmp_path_factory):
 
 
 @pytest.fixture
-def triage(tmp_path, monkeypatch, capfd):
+def triage(triage, tmp_path, monkeypatch):
     """Return a function that runs a command: (exit code, standard output, standard error)."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TRIAGE_MODEL__DEVICE", "cpu")
-
-    def triage(*arguments):
-        monkeypatch.setattr(sys, "argv", ["triage", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code or 0
-        out, err = capfd.readouterr()
-        return code, out, err
-
     return triage
 
 

@@ -15,7 +15,6 @@ from tests.support import models
 from tests.support.daemon import environment
 from tests.support.mura import Listed, make_dataset
 from tests.support.sites import site_without
-from triage import cli
 from triage.core.studytype import StudyType
 from triage.model import checkpoint
 
@@ -38,21 +37,10 @@ def little(tmp_path_factory):
 
 
 @pytest.fixture
-def triage(random_model, tmp_path, monkeypatch, capfd):
+def triage(triage, random_model, tmp_path, monkeypatch):
     """Run a command with a model; return (exit code, standard output, standard error)."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TRIAGE_MODEL__PATH", str(random_model))
-
-    def triage(*arguments):
-        monkeypatch.setattr(sys, "argv", ["triage", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code or 0
-        out, err = capfd.readouterr()
-        return code, out, err
-
     return triage
 
 

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from triage import cli
 from triage.core.study import Instance, Patience
 from triage.core.studytype import StudyType
 from triage.store import intake, progress, schema, scoring
@@ -83,23 +82,6 @@ def site(tmp_path, monkeypatch):
     progress.complete_studies(database, NOON + timedelta(seconds=10), Patience(quiet=9, limit=600))
     yield database
     database.close()
-
-
-@pytest.fixture
-def triage(monkeypatch, capfd):
-    """Run the command line as its users do; return (exit code, standard output, error)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["triage", *arguments])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code or 0
-        out, err = capfd.readouterr()
-        return code, out, err
-
-    return run
 
 
 def test_the_worklist_in_json_has_the_columns_of_the_view(site, triage):

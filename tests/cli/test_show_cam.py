@@ -12,7 +12,6 @@ from PIL import Image
 
 from tests.support.daemon import environment
 from tests.support.stored import image
-from triage import cli
 from triage.core.activation import CoarseMap
 from triage.core.selection import Rules
 from triage.dicom.header import read_file_header
@@ -77,23 +76,6 @@ def site(tmp_path, monkeypatch):
     site = Site(tmp_path)
     yield site
     site.database.close()
-
-
-@pytest.fixture
-def triage(monkeypatch, capfd):
-    """Run the command line as its users do; return (exit code, standard output, error)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["triage", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code or 0
-        out, err = capfd.readouterr()
-        return code, out, err
-
-    return run
 
 
 def png(path):

@@ -15,6 +15,17 @@ PIXELS_DELETED = reason(
     Code.PIXELS_DELETED, "it was not scored before its pixel data was deleted, after the reading"
 )
 
+# Of a view that is to be scored as if nobody had tried.
+QUEUED: Mapping[str, object] = MappingProxyType(
+    {
+        "state": ViewState.PENDING,
+        "reason": None,
+        "held_by": None,
+        "held_until": None,
+        "attempts": 0,
+        "interruptions": 0,
+    }
+)
 NO_SCORE: Mapping[str, object] = MappingProxyType(
     {"probability": None, "threshold": None, "model": None}
 )
@@ -89,14 +100,7 @@ def requeue(connection: Connection, instance_id: int, *, everything: bool) -> bo
     queued = connection.execute(
         update(view)
         .where(view.c.instance_id.in_(counts), or_(lost, unscored) if everything else lost)
-        .values(
-            state=ViewState.PENDING,
-            reason=None,
-            held_by=None,
-            held_until=None,
-            attempts=0,
-            interruptions=0,
-        )
+        .values(**QUEUED)
     )
     return queued.rowcount > 0
 

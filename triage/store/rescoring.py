@@ -7,13 +7,13 @@ from datetime import datetime
 from sqlalchemy import Connection, exists, select, update
 
 from triage.core.audit import AuditKind
-from triage.core.study import Instance, InstanceState, ViewState
+from triage.core.study import Instance, InstanceState
 from triage.core.worklist import Cause, Move
 from triage.store.audit import note
 from triage.store.database import Database
 from triage.store.derive import lock_studies, record, refresh
 from triage.store.exposures import settle
-from triage.store.instances import add_views, drop_pending, judge_instance
+from triage.store.instances import QUEUED, add_views, drop_pending, judge_instance
 from triage.store.tables import instance, study, view
 
 
@@ -91,18 +91,7 @@ def _queue(connection: Connection, study_id: int) -> None:
         instance.c.state == InstanceState.SCORABLE,
         instance.c.deleted_at.is_(None),
     )
-    connection.execute(
-        update(view)
-        .where(view.c.instance_id.in_(scorable))
-        .values(
-            state=ViewState.PENDING,
-            reason=None,
-            held_by=None,
-            held_until=None,
-            attempts=0,
-            interruptions=0,
-        )
-    )
+    connection.execute(update(view).where(view.c.instance_id.in_(scorable)).values(**QUEUED))
 
 
 def rescorable_study_ids(database: Database) -> list[int]:
