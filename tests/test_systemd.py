@@ -35,7 +35,11 @@ def test_a_listener_that_is_gone_breaks_nothing(tmp_path, monkeypatch):
     systemd.notify("STOPPING=1")
 
 
-@pytest.mark.parametrize(("pid", "interval"), [(None, 30.0), (str(os.getpid()), 30.0), ("1", None)])
+@pytest.mark.parametrize(
+    ("pid", "interval"),
+    [(None, 30.0), (str(os.getpid()), 30.0), ("1", None)],
+    ids=["nobody", "this process", "another"],
+)
 def test_the_watchdog_is_meant_for_the_process_that_systemd_names(monkeypatch, pid, interval):
     monkeypatch.setenv("WATCHDOG_USEC", "30000000")
     if pid is None:

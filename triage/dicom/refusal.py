@@ -29,7 +29,7 @@ PATIENCE = 5.0  # seconds for a peer to hear the answer
 PIECE = 65536  # bytes read at once
 
 
-@dataclass
+@dataclass(eq=False)
 class _Leaving:
     """A connection on its way out."""
 
@@ -45,6 +45,7 @@ class Refuser:
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
+        self._leaving: dict[_Leaving, None] = {}  # in the order of their arrival
         self._arrived: queue.SimpleQueue[_Leaving | None] = queue.SimpleQueue()
         self._closed = False
         self._lock = threading.Lock()  # after the end, nobody is handed over
@@ -92,21 +93,18 @@ class Refuser:
 
     def _run(self) -> None:
         while self._welcome():
-            for key, _ in self._selector.select(0.5 if self._those_leaving() else None):
-                if key.data is not None:
-                    self._hear(key.data)
-            for leaving in self._those_leaving():
-                if time.monotonic() > leaving.until:
-                    self._hang_up(leaving)
-        for leaving in self._those_leaving():
+            self._hear_them(0.5 if self._leaving else None)
+            for leaving in self._overdue():
+                self._hang_up(leaving)
+        for leaving in list(self._leaving):
             self._hang_up(leaving)
         self._selector.close()
         self._wake.close()
         self._woken.close()
 
-    def _those_leaving(self) -> list[_Leaving]:
-        keys = self._selector.get_map().values()
-        return [key.data for key in keys if key.data is not None]
+    def _overdue(self) -> list[_Leaving]:
+        now = time.monotonic()
+        return [leaving for leaving in self._leaving if now > leaving.until]
 
     def _welcome(self) -> bool:
         """Take in what was handed over; False when that was the word to end."""
@@ -116,12 +114,25 @@ class Refuser:
             leaving = self._arrived.get()
             if leaving is None:
                 return False
-            if len(leaving_now := self._those_leaving()) >= AT_MOST:
-                self._hang_up(next((one for one in leaving_now if not one.answer), leaving_now[0]))
+            if len(self._leaving) >= AT_MOST:
+                self._make_room()
+            self._leaving[leaving] = None
             self._selector.register(leaving.connection, selectors.EVENT_READ, leaving)
             if not leaving.answer:
                 _say_no_more(leaving.connection)
         return True
+
+    def _make_room(self) -> None:
+        """Let one go: of those that were told the oldest, of silent ones if there is no other."""
+        self._hear_them(0)  # what they said may lie here, unread
+        if len(self._leaving) >= AT_MOST:
+            told = (leaving for leaving in self._leaving if not leaving.answer)
+            self._hang_up(next(told, next(iter(self._leaving))))
+
+    def _hear_them(self, seconds: float | None) -> None:
+        for key, _ in self._selector.select(seconds):
+            if key.data is not None:
+                self._hear(key.data)
 
     def _hear(self, leaving: _Leaving) -> None:
         try:
@@ -149,6 +160,7 @@ class Refuser:
     def _hang_up(self, leaving: _Leaving) -> None:
         if leaving.answer:  # it never said a word
             leaving.say("")
+        del self._leaving[leaving]
         self._selector.unregister(leaving.connection)
         leaving.connection.close()
 
