@@ -32,6 +32,7 @@ def pytest_configure(config):
         signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[SKIPPED] = []
     config.stash[FIGURES] = []
+    config.pluginmanager.register(Books(config))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -41,12 +42,19 @@ def pytest_runtest_setup(item):
             require(name)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item):
-    report = yield
-    if report.skipped and not hasattr(report, "wasxfail"):
-        item.config.stash[SKIPPED].append(report.nodeid)
-    return report
+class Books:
+    """What the summary tells, and whether a skip fails; of all processes, where there are several."""
+
+    def __init__(self, config):
+        self.config = config
+
+    def pytest_runtest_logreport(self, report):
+        if report.skipped and not hasattr(report, "wasxfail"):
+            self.config.stash[SKIPPED].append(report.nodeid)
+        if report.when == "teardown":
+            self.config.stash[FIGURES] += [
+                value for name, value in report.user_properties if name == "figure"
+            ]
 
 
 def pytest_sessionfinish(session):
@@ -85,7 +93,7 @@ def _own_umask():
 @pytest.fixture
 def report_figure(request):
     """Return a function that puts a measured figure into the summary."""
-    return request.config.stash[FIGURES].append
+    return lambda figure: request.node.user_properties.append(("figure", figure))
 
 
 @pytest.fixture(scope="session")

@@ -30,13 +30,14 @@ def test_that_skips_itself():
 def run_pytest(tmp_path):
     """Return a function that runs a module of tests with our conftest, where no program is to be had."""
 
-    def run_pytest(module, *, ci):
+    def run_pytest(module, *options, ci):
         file = tmp_path / "test_module.py"
         file.write_text(module)
         ran = subprocess.run(
             [
                 *(sys.executable, "-m", "pytest", "-p", "tests.conftest", "-p", "no:cacheprovider"),
                 *("-c", str(REPOSITORY / "pyproject.toml"), f"--rootdir={tmp_path}", str(file)),
+                *options,
             ],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(REPOSITORY), "PATH": "/nowhere", "CI": ci},
@@ -68,9 +69,10 @@ def test_a_missing_program_fails_under_ci(run_pytest):
     )
 
 
+@pytest.mark.parametrize("processes", [(), ("-n", "2")], ids=["one process", "two processes"])
 @pytest.mark.parametrize(("ci", "expected"), [("", 0), ("true", 1)])
-def test_a_test_that_skips_itself_fails_the_run_under_ci_alone(run_pytest, ci, expected):
-    code, said = run_pytest(SKIPS_ITSELF, ci=ci)
+def test_a_test_that_skips_itself_fails_the_run_under_ci_alone(run_pytest, ci, expected, processes):
+    code, said = run_pytest(SKIPS_ITSELF, *processes, ci=ci)
 
     assert "1 skipped" in said
     assert code == expected, said
