@@ -193,8 +193,7 @@ class Server(ThreadedAssociationServer):  # type: ignore[misc]  # pynetdicom shi
             log.warning(
                 "association_refused",
                 check="tls",
-                reason=error.reason,
-                action=error.action,
+                **error.failure.fields,
                 calling_ae_title=calling_ae_title,
                 address=address,
             )
