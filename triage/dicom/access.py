@@ -93,7 +93,12 @@ class Access:
     def _on_rejected(self, event: Event) -> None:
         """pynetdicom refused it, for the only thing that is left to it: the called AE title."""
         _log_refusal(
-            event, check="dicom.check_called_ae_title", action=f"call {self._settings.ae_title}"
+            event,
+            check="dicom.check_called_ae_title",
+            action=f"at the sender: call {self._settings.ae_title}; or set dicom.ae_title to what "
+            "it calls, if all senders do; or dicom.check_called_ae_title = false, and restart the "
+            "daemon",
+            called_ae_title=event.assoc.requestor.primitive.called_ae_title.strip(),
         )
 
     def _on_accepted(self, event: Event) -> None:
