@@ -68,6 +68,7 @@ class Connection(AssociationSocket):  # type: ignore[misc]  # pynetdicom ships n
         self.unanswered = 0  # bytes
         self.opened = self.last = time.monotonic()
         self.own = own  # the daemon's check of itself
+        self.from_here = is_from_here(peer)
         self.refused = False  # for its request, before there was an association
         self.speaks_tls = False  # to a port that does not
         self._acknowledge_at_once()
@@ -196,6 +197,14 @@ def plain_address(address: str) -> str:
     """Return an address without its zone, and an IPv4 one that came in IPv6's clothes as such."""
     found = ip_address(address.partition("%")[0])
     return str(getattr(found, "ipv4_mapped", None) or found)
+
+
+def is_from_here(connection: socket.socket) -> bool:
+    """Say whether a peer is on this machine: it comes from the address that it came to."""
+    try:
+        return bool(connection.getsockname()[0] == connection.getpeername()[0])
+    except OSError:  # it has gone
+        return False
 
 
 def peer_of(association: Association) -> dict[str, str]:

@@ -62,9 +62,14 @@ class Certificates:
                     log.error("certificate_unusable", reason=str(error))
             return self._for_ourselves if own else self._for_peers
 
+    def are_refused_in(self, failure: Failure) -> bool:
+        """Say whether it is our own certificate that was presented to us, and not accepted."""
+        return (failure.subject, failure.issuer) == self._names
+
     def _load(self) -> None:
         now = datetime.now(UTC)
         found = certificate.read(self._files, now)
+        self._names = (found.subject, found.issuer)
         self._for_peers, self._for_ourselves = contexts(self._files)
         _tell(found, now)
 
