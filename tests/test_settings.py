@@ -148,6 +148,18 @@ def test_a_file_in_the_working_directory_is_found(write):
         ("[dicom]\nallow = [{}]\n", ["dicom.allow.0", "an ae_title, an address or both"]),
         ("[dicom]\nmax_associations = 501\n", ["dicom.max_associations", "500"]),
         ("[dicom]\nmax_object_size = 1\n", ["dicom.max_object_size", "1048576"]),
+        (
+            "[dicom]\ntls_certificate = 'a.pem'\n",
+            ["dicom.tls_key: name the file of the key", "tls_certificate=a.pem", "without TLS"],
+        ),
+        (
+            "[dicom]\ntls_key = 'a.pem'\n",
+            ["dicom.tls_key: dicom.tls_certificate is empty", "or empty dicom.tls_key", "'a.pem'"],
+        ),
+        (
+            "[dicom]\ntls_client_ca = 'a.pem'\n",
+            ["dicom.tls_client_ca: dicom.tls_certificate is empty", "without TLS"],
+        ),
         ("[study]\nparts = {MAO = 'hnad'}\n", ["study.parts.MAO", "'hnad'", "elbow, finger,"]),
         ("[study]\nparts = {MAO = 3}\n", ["study.parts.MAO", "string"]),
         ("[study]\nparts = {'' = 'hand'}\n", ["study.parts", "letter or a digit"]),
@@ -179,6 +191,7 @@ def test_a_mistake_in_the_file_is_named(write, text, named):
         ("TRIAGE_STUDY__QUIET", "soon", ["TRIAGE_STUDY__QUIET", "soon"]),
         ("TRIAGE_DICOM__ALLOW", "[{", ["TRIAGE_DICOM__ALLOW", "JSON"]),
         ("TRIAGE_MODEL__PATH", "['a', 'b']", ["TRIAGE_MODEL__PATH", '["a.safetensors", "b']),
+        ("TRIAGE_DICOM__TLS_KEY", "a.pem", ["TRIAGE_DICOM__TLS_KEY", "dicom.tls_certificate"]),
         ("TRIAGE_STUDY__PARTS", '{"MAO": "hnad"}', ["TRIAGE_STUDY__PARTS.MAO", "'hnad'", "hand"]),
     ],
 )

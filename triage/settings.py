@@ -153,8 +153,35 @@ class DicomSettings(Section):
     idle_timeout: Annotated[Seconds, Field(gt=0)] = 60
     allow: tuple[Peer, ...] = ()
     tls_certificate: str = ""
-    tls_key: str = ""
+    # Looked at when they are left out, too: each may be what the other lacks.
+    tls_key: Annotated[str, Field(validate_default=True)] = ""
     tls_client_ca: str = ""
+
+    @field_validator("tls_key")
+    @classmethod
+    def _with_its_certificate(cls, value: str, info: ValidationInfo) -> str:
+        certificate = info.data.get("tls_certificate", "")
+        if certificate and not value:
+            raise ValueError(
+                f"name the file of the key that dicom.tls_certificate={certificate} goes with; or "
+                "empty that setting, to go without TLS"
+            )
+        if value and not certificate:
+            raise ValueError(
+                "dicom.tls_certificate is empty: name the file of the certificate that this key "
+                "goes with; or empty dicom.tls_key, to go without TLS"
+            )
+        return value
+
+    @field_validator("tls_client_ca")
+    @classmethod
+    def _with_a_certificate_of_ours(cls, value: str, info: ValidationInfo) -> str:
+        if value and not info.data.get("tls_certificate", ""):
+            raise ValueError(
+                "dicom.tls_certificate is empty: name the file of the port's own certificate; or "
+                "empty dicom.tls_client_ca, to go without TLS"
+            )
+        return value
 
 
 class StudySettings(Section):

@@ -357,6 +357,23 @@ def test_doctor_names_a_missing_model_as_a_failure(site, triage):
     assert all(set(f) == {"check", "status", "message", "action"} for f in findings.values())
 
 
+@pytest.mark.parametrize("command", ["serve", "doctor"])
+@pytest.mark.parametrize("given", ["TLS_CERTIFICATE", "TLS_KEY"])
+def test_half_of_what_tls_takes_is_named_before_anything_starts(
+    tmp_path, monkeypatch, triage, command, given
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(f"TRIAGE_DICOM__{given}", "half.pem")
+
+    code, out, err = triage(command)
+
+    assert (code, out) == (2, "")
+    assert "dicom.tls_certificate" in err
+    assert "dicom.tls_key" in err or "TRIAGE_DICOM__TLS_KEY" in err
+    assert "to go without TLS" in err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_doctor_names_a_database_that_is_not_there(tmp_path, monkeypatch, triage):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TRIAGE_DATABASE__URL", "postgresql+psycopg://nobody@127.0.0.1:1/nothing")

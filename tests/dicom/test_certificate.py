@@ -83,19 +83,6 @@ def test_a_wrong_file_is_named_by_its_setting(authority, spoil, setting, word):
         load(pair)
 
 
-@pytest.mark.parametrize(
-    ("chosen", "word"),
-    [
-        ({"tls_certificate": "a.pem"}, "tls_key is not"),
-        ({"tls_key": "a.pem"}, "tls_key is set and dicom.tls_certificate is not"),
-        ({"tls_client_ca": "a.pem"}, "tls_client_ca is set and dicom.tls_certificate is not"),
-    ],
-)
-def test_a_file_that_goes_with_another_is_missed(chosen, word):
-    with pytest.raises(ConfigurationError, match=word):
-        certificate.files_of(settings.DicomSettings(**chosen))
-
-
 def test_without_a_certificate_there_is_no_tls():
     assert certificate.files_of(settings.DicomSettings()) is None
 
