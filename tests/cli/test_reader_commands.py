@@ -243,6 +243,20 @@ def test_a_claim_keeps_the_place_and_holds_against_others(site, triage):
     assert (row["study_instance_uid"], row["claimed_by"]) == ("1.2", "ada")
 
 
+def test_to_release_what_nobody_holds_is_no_error_and_no_release(site, triage):
+    before = triage("audit")[1]
+
+    never_claimed = triage("release", "A2", "--by", "ada")
+    triage("read", "A1", "--by", "bob")
+    read = triage("release", "A1", "--by", "bob")
+
+    assert never_claimed == (0, "", "nobody held A2; nothing has changed\n")
+    assert read == (0, "", "nobody held A1; nothing has changed\n")
+    assert "released" not in before + triage("audit")[1]
+    triage("claim", "A2", "--by", "ada")
+    assert triage("release", "A2", "--by", "ada") == (0, "", "A2 is released\n")
+
+
 def test_only_the_holder_releases(site, triage):
     triage("claim", "A2", "--by", "ada")
 
