@@ -198,6 +198,19 @@ def test_a_request_that_claims_four_gigabytes_is_not_read(start_daemon, connect)
     daemon.stop()
 
 
+@pytest.mark.parametrize(
+    ("claimed", "check"), [(262_144, "silence"), (262_145, "PDU length")], ids=["most", "more"]
+)
+def test_a_request_is_as_long_as_the_conformance_statement_says_and_no_longer(
+    free_port, connect, claimed, check
+):
+    with receiving(free_port, request_seconds=A_SHORT_WHILE) as (_, events):
+        peer = connect(free_port, pdu(ASSOCIATE_RQ, b"", claimed=claimed))
+
+        assert answer_of(peer) == b""
+        wait_until(lambda: dropped(events, check), "it is told")
+
+
 def test_data_beyond_what_was_advertised_is_not_read(start_daemon, associate):
     daemon = start_daemon(roles="receive")
     peer = associate(daemon.port)
