@@ -263,6 +263,31 @@ def test_bytes_that_decayed_on_the_disk_are_made_whole_by_sending_again(site):
     assert [entry.detail for entry in site.audited("received")] == ["new", "restored"]
 
 
+@pytest.mark.parametrize("gone", ["lost", "deleted after the reading"])
+def test_of_two_senders_of_a_lost_object_one_restores_it(any_site, gone):
+    file = any_site.receive("S")
+    if gone == "lost":
+        file.unlink()
+    else:
+        any_site.mark_read("S", hours_ago=2)
+        any_site.retention().tick()
+    coming = [lambda: any_site.receive("S")]
+
+    def meanwhile():
+        if coming:
+            coming.pop()()
+
+    any_site.receive("S", spool=Overtaken(any_site.spool.directory, meanwhile))
+
+    assert not coming
+    assert [entry.detail for entry in any_site.audited("received")] == ["new", "restored"]
+    restored = [line for line in any_site.detail("S").history if line.kind == "file_restored"]
+    assert len(restored) == 1
+    file.unlink()  # lost once more, which is another time
+    any_site.receive("S")
+    assert len(any_site.audited("received")) == 3
+
+
 def test_nobody_misses_a_former_version_or_what_was_read_long_ago(site):
     for picture in (1, 2):
         former = site.receive("S", 1, picture=picture)
