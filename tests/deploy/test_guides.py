@@ -9,7 +9,7 @@ import pytest
 from triage import configuration, settings
 from triage.core.reasons import Code
 from triage.core.study import StudyStatus
-from triage.pipeline.score import ScorerState
+from triage.pipeline.channel import ScorerState
 
 REPOSITORY = Path(__file__).parents[2]
 OPERATIONS = (REPOSITORY / "deploy/OPERATIONS.md").read_text("utf-8")
