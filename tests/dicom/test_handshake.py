@@ -15,7 +15,7 @@ from triage.dicom.handshake import explain
         (18, "dicom.tls_client_ca"),
         (19, "dicom.tls_client_ca"),
         (20, "dicom.tls_client_ca"),
-        (24, "not that of an authority"),
+        (79, "not that of an authority"),
         (26, "clientAuth"),
         (66, "RSA 2048 bits"),
         (67, "and so its authorities"),

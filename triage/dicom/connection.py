@@ -70,7 +70,7 @@ class Connection(AssociationSocket):  # type: ignore[misc]  # pynetdicom ships n
         self.unanswered = 0  # bytes
         self.opened = self.last = time.monotonic()
         self.own = own  # the daemon's check of itself
-        self.from_here = is_from_here(peer)
+        self.from_here = is_from_here(peer, association.requestor.address)
         self.half_a_pdu = False  # of P-DATA: the rest is still to come, or never comes
         self.refused = False  # for its request, before there was an association
         self.speaks_tls = False  # to a port that does not
@@ -206,11 +206,11 @@ def plain_address(address: str) -> str:
     return str(getattr(found, "ipv4_mapped", None) or found)
 
 
-def is_from_here(connection: socket.socket) -> bool:
-    """Say whether a peer is on this machine: it comes from the address that it came to."""
+def is_from_here(connection: socket.socket, address: str) -> bool:
+    """Say whether the peer at *address* is on this machine: it is the address that it came to."""
     try:
-        return bool(connection.getsockname()[0] == connection.getpeername()[0])
-    except OSError:  # it has gone
+        return plain_address(connection.getsockname()[0]) == plain_address(address)
+    except OSError:  # it is closed
         return False
 
 

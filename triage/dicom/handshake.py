@@ -44,7 +44,10 @@ _WRONG_PURPOSE = (
     f"{_GIVE} whose extended key usage has clientAuth (TLS client authentication); "
     "one of a web server alone will not do"
 )
-_IN_FORCE = "at the sender: renew its certificate"
+_IN_FORCE = (
+    "at the sender: renew its certificate; or here, if triage doctor says that its authority in "
+    "dicom.tls_client_ca has expired, that one"
+)
 _CLOCKS = "at the sender: see from when its certificate counts; or set the clock, there or here"
 _NO_AUTHORITY = (
     "a certificate in its chain issued another and is not that of an authority (basic constraints, "
@@ -60,9 +63,8 @@ _VERIFICATION = {
     21: _UNKNOWN_AUTHORITY,  # UNABLE_TO_VERIFY_LEAF_SIGNATURE
     9: _CLOCKS,  # CERT_NOT_YET_VALID
     10: _IN_FORCE,  # CERT_HAS_EXPIRED; of an authority, too
-    24: _NO_AUTHORITY,  # INVALID_CA
     32: _NO_AUTHORITY,  # KEYUSAGE_NO_CERTSIGN
-    79: _NO_AUTHORITY,  # INVALID_CA, in later versions
+    79: _NO_AUTHORITY,  # INVALID_CA
     26: _WRONG_PURPOSE,  # INVALID_PURPOSE
     66: _TOO_WEAK,  # EE_KEY_TOO_SMALL
     67: _TOO_WEAK,  # CA_KEY_TOO_SMALL

@@ -25,7 +25,7 @@ class SelfCheck:
 
     def recognises(self, connection: socket.socket, client_address: Any) -> bool:
         """Say whether a connection that arrived is ours: from our end, to the same address."""
-        return _end(client_address) in self._ends and is_from_here(connection)
+        return _end(client_address) in self._ends and is_from_here(connection, client_address[0])
 
     def answers(
         self, host: str, port: int, ae_title: str, context: ssl.SSLContext | None, timeout: float

@@ -115,8 +115,7 @@ class Server(ThreadedAssociationServer):  # type: ignore[misc]  # pynetdicom shi
 
     def _lets_in(self, request: socket.socket, address: str) -> bool:
         """Take a place for *address*, or hand its connection on to be refused."""
-
-        from_here = is_from_here(request)
+        from_here = is_from_here(request, address)
 
         def say(check: str, action: str, title: str) -> None:
             tell_refusal(
@@ -191,7 +190,7 @@ class Server(ThreadedAssociationServer):  # type: ignore[misc]  # pynetdicom shi
             place.ended = True
 
     def _refuse(self, error: tls.HandshakeFailed, address: str) -> None:
-        from_here = is_from_here(error.connection)
+        from_here = is_from_here(error.connection, address)
 
         def say(calling_ae_title: str) -> None:
             tell_refusal(
