@@ -46,7 +46,8 @@ def add_instance(
 
     The bytes may be those of a still earlier version that comes back: then that one counts again.
     """
-    again = version(connection, received)
+    # Of an instance of which nothing counts there is nothing.
+    again = None if former is None else version(connection, received)
     if again is not None:
         note_file_is_there(connection, again, received.size)
         judge_instance(connection, again, received)
