@@ -10,7 +10,7 @@ from triage.core.audit import AuditKind
 from triage.core.study import Patience
 from triage.store import audit, files, progress, queries, reading, retention, scoring, unscored
 from triage.store.activations import scored_views
-from triage.store.rescoring import files_of
+from triage.store.rescoring import files_of, rescorable_study_ids
 
 STEP = 1.6  # seconds between two turns, in which one more study becomes overdue
 PATIENCE = Patience(quiet=0.5, limit=600)
@@ -55,6 +55,11 @@ def day(archive: Archive, number: int) -> Questions:
     yield "audit, the last entries", lambda: list(audit.entries(database, recent))
     aside = audit.Wanted(kind=AuditKind.QUARANTINED)
     yield "audit, of one kind", lambda: list(audit.entries(database, aside))
+
+
+def seldom(archive: Archive) -> Questions:
+    """Return what is asked for all that lies in the spool, and takes its time with that."""
+    yield "studies with files", lambda: rescorable_study_ids(archive.database)
 
 
 def _scored(archive: Archive, number: int) -> Questions:

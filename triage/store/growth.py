@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from triage.core.study import Instance, ReadingState, StudyStatus
 from triage.core.worklist import Band
-from triage.store.derive import record
+from triage.store.derive import STUDY, record
 from triage.store.tables import ACCESSION_NUMBER, study
 
 
@@ -21,9 +21,16 @@ class Grown:
     unread_again: bool  # it had been read
 
 
-def open_study(connection: Connection, received: Instance, now: datetime) -> tuple[int, bool]:
-    """Find or make the row of the received instance's study; say whether it was made."""
+def open_study(
+    connection: Connection, received: Instance, now: datetime, *, lock: bool
+) -> tuple[int, bool]:
+    """Find or make the row of the received instance's study; say whether it was made.
+
+    With *lock* it is locked for this transaction, as whoever made it has it anyway.
+    """
     known = select(study.c.id).where(study.c.study_instance_uid == received.study_instance_uid)
+    if lock:
+        known = known.with_for_update()
     study_id: int | None = connection.execute(known).scalar()
     if study_id is not None:
         return study_id, False
@@ -74,7 +81,7 @@ def grow(
     bring that about. *found* is given for a file of the spool without a row: when it was
     found; it may have come, at *now*, before what is known by now.
     """
-    row = connection.execute(select(study).where(study.c.id == study_id)).one()
+    row = connection.execute(STUDY, {"study": study_id}).one()
     reopened = row.completed_at is not None and received.radiograph
     values = _texts(row, received, older=bool(found) and now < row.last_received_at)
     if row.completed_at is None or reopened:

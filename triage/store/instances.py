@@ -169,8 +169,8 @@ def _insert(
         calling_ae_title=received.calling_ae_title,
         received_at=now,
     )
-    row = insert(instance).values(values | other).returning(instance.c.id)
-    instance_id: int = connection.execute(row).scalar_one()
+    row = insert(instance).returning(instance.c.id)
+    instance_id: int = connection.execute(row, values | other).scalar_one()
     return instance_id
 
 

@@ -74,10 +74,11 @@ def file_instance(
         # Versions of one instance may come at once, and for different studies.
         turn = f"instance {received.sop_instance_uid}"
         database.take_turn(connection, turn, file_turn(received.digest))
-        study_id, made = open_study(connection, received, now)
         former = _current(connection, received.sop_instance_uid)
-        if former is not None or not made:  # nobody else sees yet what was just made
-            lock_studies(connection, {study_id, former.study_id if former else study_id})
+        # Two studies are locked in their order, and so not before both are known.
+        study_id, made = open_study(connection, received, now, lock=former is None)
+        if former is not None:
+            lock_studies(connection, {study_id, former.study_id})
         kept = write()
         if former is not None:  # and retention may have had it until the study was locked
             former = _current(connection, received.sop_instance_uid)

@@ -21,14 +21,21 @@ from triage.core.worklist import PRIORITIES, Band, Priority, WorklistRow
 from triage.errors import AmbiguousStudy, StudyNotFound
 from triage.store.database import Database
 from triage.store.derive import views_of
-from triage.store.tables import ACCESSION_NUMBER, Moment, history, instance, study, view
+from triage.store.tables import (
+    ACCESSION_NUMBER,
+    ON_WORKLIST,
+    Moment,
+    history,
+    instance,
+    study,
+    view,
+)
 
 # The view comes in reading order, and ends at the limit; sorted by `position` from outside, every
 # study that waits would be numbered first. The order of what is left is asked for by name.
 WORKLIST = text(
     "SELECT * FROM (SELECT * FROM worklist LIMIT :limit OFFSET 0) AS page ORDER BY position"
 ).columns(received_at=Moment, completed_at=Moment)
-_ON_WORKLIST = study.c.reading_state != ReadingState.READ
 _READING_ORDER = (study.c.band, study.c.weight, study.c.received_at, study.c.study_instance_uid)
 
 
@@ -58,7 +65,7 @@ def count_on_worklist(database: Database) -> int:
     """Count the studies that wait for a reader."""
     with database.reading() as connection:
         # Not from the view, which SQLite would number for that.
-        count = select(func.count()).select_from(study).where(_ON_WORKLIST)
+        count = select(func.count()).select_from(study).where(ON_WORKLIST)
         return connection.execute(count).scalar_one()
 
 
@@ -157,7 +164,7 @@ def _position(connection: Connection, row: Row[*tuple[Any, ...]]) -> int | None:
         return None
     # Those before it are counted in the index, which numbering all that wait would not be.
     place = (row.band, row.weight, literal(row.received_at, Moment), row.study_instance_uid)
-    before = select(func.count()).where(_ON_WORKLIST, tuple_(*_READING_ORDER) < tuple_(*place))
+    before = select(func.count()).where(ON_WORKLIST, tuple_(*_READING_ORDER) < tuple_(*place))
     return connection.execute(before).scalar_one() + 1
 
 
