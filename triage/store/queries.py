@@ -32,7 +32,8 @@ from triage.store.tables import (
 )
 
 # The view comes in reading order, and ends at the limit; sorted by `position` from outside, every
-# study that waits would be numbered first. The order of what is left is asked for by name.
+# study that waits would be numbered first. The order of what is left is asked for by name. OFFSET
+# keeps SQLite from making one question of the two.
 WORKLIST = text(
     "SELECT * FROM (SELECT * FROM worklist LIMIT :limit OFFSET 0) AS page ORDER BY position"
 ).columns(received_at=Moment, completed_at=Moment)
