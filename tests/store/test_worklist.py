@@ -74,6 +74,19 @@ def test_the_order_is_the_rule_s(crowd):
     assert [row["position"] for row in rows] == list(range(1, len(rows) + 1))
 
 
+def test_the_first_rows_and_a_study_by_itself_have_the_positions_of_the_whole_list(crowd):
+    whole = queries.worklist(crowd.database)
+
+    first = queries.worklist(crowd.database, 7)
+    assert [(row.position, row.study_instance_uid) for row in first] == [
+        (row.position, row.study_instance_uid) for row in whole[:7]
+    ]
+    for row in whole[::9]:
+        assert crowd.row(row.study_instance_uid).position == row.position
+    assert crowd.row("1.0").position is None  # it was read
+    assert queries.count_on_worklist(crowd.database) == len(whole)
+
+
 def test_select_star_comes_in_reading_order(crowd):
     with crowd.database.reading() as connection:
         rows = connection.execute(text("SELECT * FROM worklist")).mappings().all()

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from tests.support.store import DX, at
 
 MOMENTS = {"at", "received_at", "opened_at", "last_received_at", "waiting_since", "completed_at"}
-MOMENTS |= {"claimed_at", "read_at", "scored_at", "held_until"}
+MOMENTS |= {"claimed_at", "read_at", "scored_at", "held_until", "kept_since"}
 SCORED = {"status": "scored", "label": "abnormal", "probability": 0.9, "model": "m 1"}
 SCORED |= {"views_scored": 1, "band": 1, "weight": -0.9, "completed_at": 20}
 # One study in each status and in each reading state, by its number.
@@ -49,7 +49,8 @@ def fill(database, revision):
             )
 
         for number, columns in STUDIES.items():
-            insert("study", **(_study(number) | columns))
+            kept = {"kept_since": columns["read_at"]} if "read_at" in columns else {}
+            insert("study", **(_study(number) | columns), **(kept if revision >= "0004" else {}))
             insert("history", study_id=number, at=0, kind="received", detail="PACS")
             scorable = columns["status"] != "unscorable"
             insert("instance", **_instance(number, number, scorable=scorable))

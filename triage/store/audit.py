@@ -5,7 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Text, insert, literal, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Text,
+    bindparam,
+    insert,
+    literal,
+    select,
+    tuple_,
+)
 
 from triage.core.audit import AuditEntry, AuditKind
 from triage.store.database import Database
@@ -37,6 +47,24 @@ class Wanted:
         return asked
 
 
+# Made once, for every image and every reading; the study's names come from its row.
+_NOTE = insert(audit).from_select(
+    [
+        *("at", "kind", "actor", "study_instance_uid", "accession_number"),
+        *("sop_instance_uid", "detail"),
+    ],
+    select(
+        bindparam("told_at", type_=Moment),
+        bindparam("told_kind", type_=Text),
+        bindparam("told_actor", type_=Text),
+        study.c.study_instance_uid,
+        study.c.accession_number,
+        bindparam("told_sop_instance_uid", type_=Text),
+        bindparam("told_detail", type_=Text),
+    ).where(study.c.id == bindparam("study")),
+)
+
+
 def note(
     connection: Connection,
     study_id: int,
@@ -48,17 +76,10 @@ def note(
     detail: str | None = None,
 ) -> None:
     """Write an entry about a study, in the transaction of what it tells of."""
-    told = select(
-        literal(now, Moment),
-        literal(kind, Text),
-        literal(actor, Text),
-        study.c.study_instance_uid,
-        study.c.accession_number,
-        literal(sop_instance_uid, Text),
-        literal(detail, Text),
-    ).where(study.c.id == study_id)
-    columns = ("at", "kind", "actor", "study_instance_uid", "accession_number")
-    connection.execute(insert(audit).from_select([*columns, "sop_instance_uid", "detail"], told))
+    told = {"told_at": now, "told_kind": kind, "told_actor": actor, "told_detail": detail}
+    connection.execute(
+        _NOTE, {**told, "told_sop_instance_uid": sop_instance_uid, "study": study_id}
+    )
 
 
 def note_access(

@@ -106,14 +106,18 @@ class Database:
             finally:
                 self._turn.release()
 
-    def take_turn(self, connection: Connection, name: str) -> None:
-        """Let one transaction at a time do what *name* stands for, until it ends.
+    def take_turn(self, connection: Connection, *names: str) -> None:
+        """Let one transaction at a time do what a name stands for, until it ends.
 
-        For what has no row to lock yet. SQLite has one writer at a time anyway.
+        The turns are taken one after the other. For what has no row to lock yet. SQLite has
+        one writer at a time anyway.
         """
         if not self.is_sqlite:
+            lock = "pg_advisory_xact_lock(hashtextextended(:name{}, 0))"
+            locks = ", ".join(lock.format(number) for number in range(len(names)))
             connection.execute(
-                text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name}
+                text(f"SELECT {locks}"),
+                {f"name{number}": name for number, name in enumerate(names)},
             )
 
     @contextmanager

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from triage.core.assessment import Assessment, assess
 from triage.core.reasons import Code, reason
@@ -36,11 +36,30 @@ class Derived:
     move: Move | None  # None: it stands where it stood
 
 
-# A raw image that was scored before its presentation came.
-_STANDS_IN = and_(
-    instance.c.state == InstanceState.UNSCORABLE,
-    instance.c.exposure_id.is_not(None),
-    view.c.state == ViewState.SCORED,
+# Made once, and one statement where two would do: every change of a study asks them.
+STUDY = select(study).where(study.c.id == bindparam("study"))
+_UPDATE = update(study).where(study.c.id == bindparam("study"))
+_CONTENTS = (
+    select(
+        instance.c.id.label("instance_id"),
+        instance.c.study_type,
+        instance.c.side,
+        instance.c.intent,
+        instance.c.exposure_id,
+        instance.c.state.label("instance_state"),
+        instance.c.reason.label("instance_reason"),
+        view.c.id,
+        view.c.frame,
+        view.c.state,
+        view.c.probability,
+        view.c.threshold,
+        view.c.model,
+        view.c.reason,
+    )
+    .outerjoin(view, view.c.instance_id == instance.c.id)
+    .where(instance.c.study_id == bindparam("study"))
+    .where(instance.c.state != InstanceState.REPLACED)
+    .order_by(view.c.id, instance.c.id)
 )
 
 
@@ -53,9 +72,8 @@ def record(
     actor: str | None = None,
 ) -> None:
     """Add a line to the study's history."""
-    connection.execute(
-        insert(history).values(study_id=study_id, at=now, kind=kind, detail=detail, actor=actor)
-    )
+    line = {"study_id": study_id, "at": now, "kind": kind, "detail": detail, "actor": actor}
+    connection.execute(insert(history), line)
 
 
 def lock_studies(connection: Connection, study_ids: Iterable[int]) -> None:
@@ -72,25 +90,10 @@ def lock_studies(connection: Connection, study_ids: Iterable[int]) -> None:
 
 def views_of(connection: Connection, study_id: int) -> list[View]:
     """Return the views that may count, those of instances that were replaced left out."""
-    rows = connection.execute(
-        select(
-            instance.c.study_type,
-            instance.c.side,
-            instance.c.intent,
-            instance.c.exposure_id,
-            instance.c.state.label("instance_state"),
-            view.c.frame,
-            view.c.state,
-            view.c.probability,
-            view.c.threshold,
-            view.c.model,
-            view.c.reason,
-        )
-        .join(instance, view.c.instance_id == instance.c.id)
-        .where(view.c.study_id == study_id)
-        .where(or_(instance.c.state == InstanceState.SCORABLE, _STANDS_IN))
-        .order_by(view.c.id)
-    )
+    return _views(connection.execute(_CONTENTS, {"study": study_id}).all())
+
+
+def _views(rows: Iterable[Row[*tuple[Any, ...]]]) -> list[View]:
     return [
         View(
             study_type=None if row.study_type is None else StudyType(row.study_type),
@@ -105,7 +108,23 @@ def views_of(connection: Connection, study_id: int) -> list[View]:
             low_trust=row.intent == Intent.PROCESSING,
         )
         for row in rows
+        if row.id is not None and (row.instance_state == InstanceState.SCORABLE or _stands_in(row))
     ]
+
+
+def _stands_in(row: Row[*tuple[Any, ...]]) -> bool:
+    """Say whether it is of a raw image that was scored before its presentation came."""
+    return row.exposure_id is not None and row.state == ViewState.SCORED
+
+
+def _unscorable_reasons(rows: Iterable[Row[*tuple[Any, ...]]]) -> list[str]:
+    """Return why instances are not for the network, once for each."""
+    reasons = {
+        row.instance_id: row.instance_reason
+        for row in rows
+        if row.instance_state == InstanceState.UNSCORABLE and row.instance_reason is not None
+    }
+    return [reasons[instance_id] for instance_id in sorted(reasons)]
 
 
 def refresh(
@@ -123,13 +142,14 @@ def refresh(
     Call it after every change of its instances, views or wait, in the same
     transaction, with the study locked.
     """
-    row = connection.execute(select(study).where(study.c.id == study_id)).one()
-    views = views_of(connection, study_id)
+    row = connection.execute(STUDY, {"study": study_id}).one()
+    contents = connection.execute(_CONTENTS, {"study": study_id}).all()
+    views = _views(contents)
     closed = close or row.completed_at is not None
     assessment = assess(
         views,
         closed=closed,
-        unscorable_reasons=_unscorable_reasons(connection, study_id) or ([] if views else [MOVED]),
+        unscorable_reasons=_unscorable_reasons(contents) or ([] if views else [MOVED]),
         image_after_reading=row.image_after_reading,
     )
     score = assessment.score
@@ -137,22 +157,22 @@ def refresh(
     probability = score.probability if score else None
     where = place(overdue=row.overdue, label=label, probability=probability)
     connection.execute(
-        update(study)
-        .where(study.c.id == study_id)
-        .values(
-            status=assessment.status,
-            completed_at=(row.completed_at or now) if closed else None,
-            reason=assessment.reason,
-            study_type=score.study_type if score else _first_type(views),
-            side=score.side if score else None,
-            label=label,
-            probability=probability,
-            model=score.model if score else None,
-            views=assessment.views,
-            views_scored=assessment.views_scored,
-            band=where.band,
-            weight=where.weight,
-        )
+        _UPDATE,
+        {
+            "study": study_id,
+            "status": assessment.status,
+            "completed_at": (row.completed_at or now) if closed else None,
+            "reason": assessment.reason,
+            "study_type": score.study_type if score else _first_type(views),
+            "side": score.side if score else None,
+            "label": label,
+            "probability": probability,
+            "model": score.model if score else None,
+            "views": assessment.views,
+            "views_scored": assessment.views_scored,
+            "band": where.band,
+            "weight": where.weight,
+        },
     )
     if assessment.status != row.status:
         _record_outcome(connection, study_id, now, assessment)
@@ -184,19 +204,6 @@ def _move(
 
 def _first_type(views: list[View]) -> StudyType | None:
     return next((view.study_type for view in views if view.study_type), None)
-
-
-def _unscorable_reasons(connection: Connection, study_id: int) -> list[str]:
-    rows = connection.execute(
-        select(instance.c.reason)
-        .where(
-            instance.c.study_id == study_id,
-            instance.c.state == InstanceState.UNSCORABLE,
-            instance.c.reason.is_not(None),
-        )
-        .order_by(instance.c.id)
-    )
-    return [row.reason for row in rows]
 
 
 def _record_outcome(

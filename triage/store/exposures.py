@@ -14,10 +14,13 @@ from triage.store.tables import instance, view
 _CANDIDATE = (instance.c.state != InstanceState.REPLACED) & (instance.c.frames > 0)
 
 
-def concerns_others(connection: Connection, study_id: int, received: Instance) -> bool:
+def concerns_others(
+    connection: Connection, study_id: int, received: Instance, *, alone: bool
+) -> bool:
     """Say whether *received* may change how the study's other instances stand, or they it.
 
-    Most studies hold no copies and no raw images, and need no more than this look.
+    Most studies hold no copies and no raw images, and need no more than this look; one in which
+    it is *alone* not even that.
     """
     if not received.frames:
         return False
@@ -28,6 +31,8 @@ def concerns_others(connection: Connection, study_id: int, received: Instance) -
     ]
     if exposure.intent is Intent.PROCESSING:
         return True
+    if alone:
+        return False
     if received.pixel_digest:
         alike.append(instance.c.pixel_digest == received.pixel_digest)
     if exposure.event:

@@ -134,14 +134,14 @@ def set_aside(
 
 def _has_no_row(connection: Connection, database: Database, digest: str) -> bool:
     """Say whether no row speaks of a file, and have it stay so until the transaction ends."""
-    take_turn_on_file(database, connection, digest)
+    database.take_turn(connection, file_turn(digest))
     row = connection.execute(select(instance.c.id).where(instance.c.digest == digest))
     return row.first() is None
 
 
-def take_turn_on_file(database: Database, connection: Connection, digest: str) -> None:
-    """Let one transaction at a time file a file, or move it away.
+def file_turn(digest: str) -> str:
+    """Name the turn of whoever files a file, or moves it away.
 
     It comes after the turn on an instance, where that is taken too.
     """
-    database.take_turn(connection, f"file {digest}")
+    return f"file {digest}"

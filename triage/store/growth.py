@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from triage.core.study import Instance, ReadingState, StudyStatus
 from triage.core.worklist import Band
-from triage.store.derive import record
+from triage.store.derive import STUDY, record
 from triage.store.tables import ACCESSION_NUMBER, study
 
 
@@ -21,15 +21,27 @@ class Grown:
     unread_again: bool  # it had been read
 
 
-def open_study(connection: Connection, received: Instance, now: datetime) -> int:
-    """Find or make the row of the received instance's study."""
+def open_study(
+    connection: Connection, received: Instance, now: datetime, *, lock: bool
+) -> tuple[int, bool]:
+    """Find or make the row of the received instance's study; say whether it was made.
+
+    With *lock* it is locked for this transaction, as whoever made it has it anyway.
+    """
+    known = select(study.c.id).where(study.c.study_instance_uid == received.study_instance_uid)
+    if lock:
+        known = known.with_for_update()
+    study_id: int | None = connection.execute(known).scalar()
+    if study_id is not None:
+        return study_id, False
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     # Two associations may bring the first images of a study at once: one of
     # them makes the row, the other finds it.
-    made = connection.execute(
+    study_id = connection.execute(
         dialect.insert(study)
         .values(
             study_instance_uid=received.study_instance_uid,
+            **_said(received),
             received_at=now,
             opened_at=now,
             last_received_at=now,
@@ -46,15 +58,10 @@ def open_study(connection: Connection, received: Instance, now: datetime) -> int
         .on_conflict_do_nothing(index_elements=["study_instance_uid"])
         .returning(study.c.id)
     ).scalar()
-    study_id: int = (
-        made
-        or connection.execute(
-            select(study.c.id).where(study.c.study_instance_uid == received.study_instance_uid)
-        ).scalar_one()
-    )
-    if made:
-        record(connection, study_id, now, "received", received.calling_ae_title or None)
-    return study_id
+    if study_id is None:
+        return connection.execute(known).scalar_one(), False
+    record(connection, study_id, now, "received", received.calling_ae_title or None)
+    return study_id, True
 
 
 def grow(
@@ -74,7 +81,7 @@ def grow(
     bring that about. *found* is given for a file of the spool without a row: when it was
     found; it may have come, at *now*, before what is known by now.
     """
-    row = connection.execute(select(study).where(study.c.id == study_id)).one()
+    row = connection.execute(STUDY, {"study": study_id}).one()
     reopened = row.completed_at is not None and received.radiograph
     values = _texts(row, received, older=bool(found) and now < row.last_received_at)
     if row.completed_at is None or reopened:
@@ -108,14 +115,19 @@ def grow(
 
 def _texts(row: Row[*tuple[Any, ...]], received: Instance, *, older: bool) -> dict[str, object]:
     """Return what the header says of the study: the newest wins, and an *older* one fills gaps."""
+    known = row._mapping
+    return {key: value for key, value in _said(received).items() if not (older and known[key])}
+
+
+def _said(received: Instance) -> dict[str, object]:
+    """Return what the header says of the study."""
     said = {
         "accession_number": received.accession_number[:ACCESSION_NUMBER],
         "patient_id": received.patient_id,
         "patient_name": received.patient_name,
         "study_description": received.study_description,
     }
-    known = row._mapping
-    return {key: value for key, value in said.items() if value and not (older and known[key])}
+    return {key: value for key, value in said.items() if value}
 
 
 def keep_for_a_while(connection: Connection, study_id: int, now: datetime) -> None:

@@ -46,7 +46,8 @@ def add_instance(
 
     The bytes may be those of a still earlier version that comes back: then that one counts again.
     """
-    again = version(connection, received)
+    # Of an instance of which nothing counts there is nothing.
+    again = None if former is None else version(connection, received)
     if again is not None:
         note_file_is_there(connection, again, received.size)
         judge_instance(connection, again, received)
@@ -181,8 +182,8 @@ def _insert(
         calling_ae_title=received.calling_ae_title,
         received_at=now,
     )
-    row = insert(instance).values(values | other).returning(instance.c.id)
-    instance_id: int = connection.execute(row).scalar_one()
+    row = insert(instance).returning(instance.c.id)
+    instance_id: int = connection.execute(row, values | other).scalar_one()
     return instance_id
 
 

@@ -15,7 +15,7 @@ from triage.store.audit import note
 from triage.store.database import Database
 from triage.store.derive import lock_studies, record, refresh
 from triage.store.exposures import concerns_others, settle
-from triage.store.files import take_turn_on_file
+from triage.store.files import file_turn
 from triage.store.growth import Grown, grow, keep_for_a_while, open_study
 from triage.store.instances import (
     add_former,
@@ -73,11 +73,13 @@ def file_instance(
     """
     with database.writing() as connection:
         # Versions of one instance may come at once, and for different studies.
-        database.take_turn(connection, f"instance {received.sop_instance_uid}")
-        take_turn_on_file(database, connection, received.digest)
-        study_id = open_study(connection, received, now)
+        turn = f"instance {received.sop_instance_uid}"
+        database.take_turn(connection, turn, file_turn(received.digest))
         former = _current(connection, received.sop_instance_uid)
-        lock_studies(connection, {study_id, former.study_id if former else study_id})
+        # Two studies are locked in their order, and so not before both are known.
+        study_id, made = open_study(connection, received, now, lock=former is None)
+        if former is not None:
+            lock_studies(connection, {study_id, former.study_id})
         kept = write()
         if former is not None:  # and retention may have had it until the study was locked
             former = _current(connection, received.sop_instance_uid)
@@ -86,7 +88,7 @@ def file_instance(
         elif former is not None and found and former.received_at > now:
             filed = _file_former(connection, study_id, received, now)
         else:
-            filed = _file_new(connection, study_id, former, received, now, found=found)
+            filed = _file_new(connection, study_id, former, received, now, made=made, found=found)
         if filed.outcome is not Outcome.DUPLICATE:
             if found:
                 record(connection, study_id, found, "file_adopted", received.sop_instance_uid)
@@ -113,23 +115,26 @@ def _file_new(
     received: Instance,
     now: datetime,
     *,
+    made: bool,
     found: datetime | None,
 ) -> Filed:
-    """File bytes that count from now on."""
+    """File bytes that count from now on; *made* says that the study was made for them."""
     if former is not None:
         replace_instance(connection, former.id)
     add_instance(connection, study_id, received, now, former.id if former else None)
-    if former is not None or concerns_others(connection, study_id, received):
+    if former is not None or concerns_others(connection, study_id, received, alone=made):
         settle(connection, study_id)
     same_pixels = former is not None and former.pixel_digest == received.pixel_digest
-    grown = grow(
-        connection,
-        study_id,
-        received,
-        now,
-        unread=received.radiograph and not same_pixels,
-        found=found,
-    )
+    grown = Grown(reopened=False, unread_again=False)
+    if not made:
+        grown = grow(
+            connection,
+            study_id,
+            received,
+            now,
+            unread=received.radiograph and not same_pixels,
+            found=found,
+        )
     derived = []
     if former is not None:
         record(connection, study_id, now, "instance_replaced", received.sop_instance_uid)

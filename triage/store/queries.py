@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select, text
+from sqlalchemy import Connection, Row, func, literal, select, text, tuple_
 
 from triage.core.detail import (
     GroupDetail,
@@ -21,11 +21,23 @@ from triage.core.worklist import PRIORITIES, Band, Priority, WorklistRow
 from triage.errors import AmbiguousStudy, StudyNotFound
 from triage.store.database import Database
 from triage.store.derive import views_of
-from triage.store.tables import ACCESSION_NUMBER, Moment, history, instance, study, view
-
-WORKLIST = text("SELECT * FROM worklist ORDER BY position LIMIT :limit").columns(
-    received_at=Moment, completed_at=Moment
+from triage.store.tables import (
+    ACCESSION_NUMBER,
+    ON_WORKLIST,
+    Moment,
+    history,
+    instance,
+    study,
+    view,
 )
+
+# The view comes in reading order, and ends at the limit; sorted by `position` from outside, every
+# study that waits would be numbered first. The order of what is left is asked for by name. OFFSET
+# keeps SQLite from making one question of the two.
+WORKLIST = text(
+    "SELECT * FROM (SELECT * FROM worklist LIMIT :limit OFFSET 0) AS page ORDER BY position"
+).columns(received_at=Moment, completed_at=Moment)
+_READING_ORDER = (study.c.band, study.c.weight, study.c.received_at, study.c.study_instance_uid)
 
 
 def worklist(database: Database, limit: int | None = None) -> list[WorklistRow]:
@@ -53,7 +65,9 @@ def worklist(database: Database, limit: int | None = None) -> list[WorklistRow]:
 def count_on_worklist(database: Database) -> int:
     """Count the studies that wait for a reader."""
     with database.reading() as connection:
-        return int(connection.execute(text("SELECT count(*) FROM worklist")).scalar_one())
+        # Not from the view, which SQLite would number for that.
+        count = select(func.count()).select_from(study).where(ON_WORKLIST)
+        return connection.execute(count).scalar_one()
 
 
 def pending_views(database: Database, now: datetime) -> tuple[int, float]:
@@ -106,10 +120,7 @@ def show_study(database: Database, study_id: int, now: datetime) -> StudyDetail:
     """Return the study with its groups, views and history."""
     with database.reading() as connection:
         row = connection.execute(select(study).where(study.c.id == study_id)).one()
-        place = connection.execute(
-            text("SELECT position FROM worklist WHERE study_instance_uid = :uid"),
-            {"uid": row.study_instance_uid},
-        ).scalar()
+        position = _position(connection, row)
         views = views_of(connection, study_id)
         instances = connection.execute(
             select(instance, view.c.frame, view.c.probability, view.c.id.label("view_id"))
@@ -125,7 +136,7 @@ def show_study(database: Database, study_id: int, now: datetime) -> StudyDetail:
     groups = group_views(views)
     decider = deciding_group(groups)
     return StudyDetail(
-        row=_row(row, place, now),
+        row=_row(row, position, now),
         reading_state=row.reading_state,
         finding=row.finding,
         groups=[
@@ -146,6 +157,16 @@ def show_study(database: Database, study_id: int, now: datetime) -> StudyDetail:
             for line in events
         ],
     )
+
+
+def _position(connection: Connection, row: Row[*tuple[Any, ...]]) -> int | None:
+    """Return the place of a study on the worklist; None of one that has left it."""
+    if row.reading_state == ReadingState.READ:
+        return None
+    # Those before it are counted in the index, which numbering all that wait would not be.
+    place = (row.band, row.weight, literal(row.received_at, Moment), row.study_instance_uid)
+    before = select(func.count()).where(ON_WORKLIST, tuple_(*_READING_ORDER) < tuple_(*place))
+    return connection.execute(before).scalar_one() + 1
 
 
 def _instance(entry: Row[*tuple[Any, ...]], uids: Mapping[int, str]) -> InstanceDetail:

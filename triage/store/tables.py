@@ -118,22 +118,23 @@ study = Table(
     Column("band", Integer, nullable=False),
     Column("weight", Double, nullable=False),
 )
-_ON_WORKLIST = text("reading_state <> 'read'")
+# In these very words SQLite need not look into the row again.
+ON_WORKLIST = text("reading_state <> 'read'")
 Index(
     "ix_study_reading_order",
     study.c.band,
     study.c.weight,
     study.c.received_at,
     study.c.study_instance_uid,
-    sqlite_where=_ON_WORKLIST,
-    postgresql_where=_ON_WORKLIST,
+    sqlite_where=ON_WORKLIST,
+    postgresql_where=ON_WORKLIST,
 )
 Index(
     "ix_study_waiting",
     study.c.overdue,
     study.c.waiting_since,
-    sqlite_where=_ON_WORKLIST,
-    postgresql_where=_ON_WORKLIST,
+    sqlite_where=ON_WORKLIST,
+    postgresql_where=ON_WORKLIST,
 )
 _RECEIVING = text("status = 'receiving'")
 Index(
@@ -190,9 +191,15 @@ Index(
     postgresql_where=_CURRENT,
 )
 
-# What is in the spool, without all that ever was.
+# What is in the spool, and of which studies, without all that ever was.
 _KEPT = text("deleted_at IS NULL")
-Index("ix_instance_kept", instance.c.digest, sqlite_where=_KEPT, postgresql_where=_KEPT)
+Index(
+    "ix_instance_kept",
+    instance.c.digest,
+    instance.c.study_id,
+    sqlite_where=_KEPT,
+    postgresql_where=_KEPT,
+)
 
 view = Table(
     "view",
