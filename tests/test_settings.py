@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from triage import settings
+from triage import configuration, settings
 from triage.core.anatomy import Evidence, find_part
 from triage.core.studytype import StudyType
 from triage.errors import ConfigurationError
@@ -48,7 +48,7 @@ def test_the_environment_overrides_the_file(write, monkeypatch):
     path = write("[study]\nquiet = 3\nlimit = 30\n")
     monkeypatch.setenv("TRIAGE_STUDY__QUIET", "5")
 
-    loaded = settings.load(path)
+    loaded = configuration.load(path)
 
     assert (loaded.study.quiet, loaded.study.limit) == (5, 30)
 
@@ -57,12 +57,12 @@ def test_the_sites_own_words_for_parts_are_read(write, monkeypatch):
     path = write("[study]\nparts = {RX112 = 'hand', 'schult*' = 'outside'}\n")
     evidence = [Evidence(attribute="SeriesDescription", text="RX112")]
 
-    table = settings.load(path).study.part_table
+    table = configuration.load(path).study.part_table
 
     assert find_part(evidence, table).study_type is StudyType.HAND
 
     monkeypatch.setenv("TRIAGE_STUDY__PARTS", '{"RX112": "wrist"}')
-    table = settings.load(path).study.part_table
+    table = configuration.load(path).study.part_table
 
     assert find_part(evidence, table).study_type is StudyType.WRIST
 
@@ -79,11 +79,11 @@ def test_the_sites_own_words_for_parts_are_read(write, monkeypatch):
 def test_one_model_or_several_are_named(write, monkeypatch, written, paths):
     path = write(f"[model]\npath = {written}\n")
 
-    assert settings.load(path).model.paths == paths
+    assert configuration.load(path).model.paths == paths
 
     in_environment = written.replace("'", '"') if written.startswith("[") else written.strip("'")
     monkeypatch.setenv("TRIAGE_MODEL__PATH", in_environment)
-    loaded = settings.load(write(""))
+    loaded = configuration.load(write(""))
     assert loaded.model.paths == paths
     # As the daemon passes them to its scoring process.
     assert settings.Settings.model_validate(loaded.model_dump(mode="json")).model.paths == paths
@@ -99,7 +99,7 @@ def test_one_model_or_several_are_named(write, monkeypatch, written, paths):
     ],
 )
 def test_a_hash_may_be_asked_of_each_checkpoint(write, path, sha256, pins):
-    loaded = settings.load(write(f"[model]\npath = {path}\nsha256 = {sha256}\n"))
+    loaded = configuration.load(write(f"[model]\npath = {path}\nsha256 = {sha256}\n"))
 
     assert loaded.model.pins == pins
     assert settings.Settings.model_validate(loaded.model_dump(mode="json")).model.pins == pins
@@ -107,12 +107,12 @@ def test_a_hash_may_be_asked_of_each_checkpoint(write, path, sha256, pins):
 
 
 def test_who_raises_min_free_alone_gets_a_low_water_mark_above_it(write):
-    assert settings.load(write("[spool]\nmin_free = 5000000000\n")).spool.low_water == 10**10
+    assert configuration.load(write("[spool]\nmin_free = 5000000000\n")).spool.low_water == 10**10
 
 
 def test_a_wrong_min_free_is_the_only_mistake_that_is_named(write):
     with pytest.raises(ConfigurationError) as caught:
-        settings.load(write("[spool]\nmin_free = 'much'\n"))
+        configuration.load(write("[spool]\nmin_free = 'much'\n"))
 
     assert len(str(caught.value).splitlines()) == 1
 
@@ -120,7 +120,7 @@ def test_a_wrong_min_free_is_the_only_mistake_that_is_named(write):
 def test_a_file_in_the_working_directory_is_found(write):
     write("").with_name("triage.toml").write_text("[study]\nquiet = 7\n")
 
-    assert settings.load().study.quiet == 7
+    assert configuration.load().study.quiet == 7
 
 
 @pytest.mark.parametrize(
@@ -148,6 +148,18 @@ def test_a_file_in_the_working_directory_is_found(write):
         ("[dicom]\nallow = [{}]\n", ["dicom.allow.0", "an ae_title, an address or both"]),
         ("[dicom]\nmax_associations = 501\n", ["dicom.max_associations", "500"]),
         ("[dicom]\nmax_object_size = 1\n", ["dicom.max_object_size", "1048576"]),
+        (
+            "[dicom]\ntls_certificate = 'a.pem'\n",
+            ["dicom.tls_key: name the file of the key", "tls_certificate=a.pem", "without TLS"],
+        ),
+        (
+            "[dicom]\ntls_key = 'a.pem'\n",
+            ["dicom.tls_key: dicom.tls_certificate is empty", "or empty dicom.tls_key", "'a.pem'"],
+        ),
+        (
+            "[dicom]\ntls_client_ca = 'a.pem'\n",
+            ["dicom.tls_client_ca: dicom.tls_certificate is empty", "without TLS"],
+        ),
         ("[study]\nparts = {MAO = 'hnad'}\n", ["study.parts.MAO", "'hnad'", "elbow, finger,"]),
         ("[study]\nparts = {MAO = 3}\n", ["study.parts.MAO", "string"]),
         ("[study]\nparts = {'' = 'hand'}\n", ["study.parts", "letter or a digit"]),
@@ -166,7 +178,7 @@ def test_a_mistake_in_the_file_is_named(write, text, named):
     path = write(text)
 
     with pytest.raises(ConfigurationError) as caught:
-        settings.load(path)
+        configuration.load(path)
 
     assert all(part in str(caught.value) for part in named), caught.value
 
@@ -179,6 +191,7 @@ def test_a_mistake_in_the_file_is_named(write, text, named):
         ("TRIAGE_STUDY__QUIET", "soon", ["TRIAGE_STUDY__QUIET", "soon"]),
         ("TRIAGE_DICOM__ALLOW", "[{", ["TRIAGE_DICOM__ALLOW", "JSON"]),
         ("TRIAGE_MODEL__PATH", "['a', 'b']", ["TRIAGE_MODEL__PATH", '["a.safetensors", "b']),
+        ("TRIAGE_DICOM__TLS_KEY", "a.pem", ["TRIAGE_DICOM__TLS_KEY", "dicom.tls_certificate"]),
         ("TRIAGE_STUDY__PARTS", '{"MAO": "hnad"}', ["TRIAGE_STUDY__PARTS.MAO", "'hnad'", "hand"]),
     ],
 )
@@ -186,11 +199,11 @@ def test_a_mistake_in_the_environment_is_named(write, monkeypatch, name, value, 
     monkeypatch.setenv(name, value)
 
     with pytest.raises(ConfigurationError) as caught:
-        settings.load(write(""))
+        configuration.load(write(""))
 
     assert all(part in str(caught.value) for part in named), caught.value
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(ConfigurationError, match=r"nowhere.toml: there is no such file"):
-        settings.load(tmp_path / "nowhere.toml")
+        configuration.load(tmp_path / "nowhere.toml")

@@ -14,12 +14,12 @@ from triage import __version__, logs, systemd
 from triage.dicom.scp import Receiver
 from triage.ending import Ending
 from triage.errors import DatabaseUnavailable
+from triage.pipeline.channel import ScorerState
 from triage.pipeline.judge import rules_of
 from triage.pipeline.progress import complete_due, mark_waiting
 from triage.pipeline.receive import Intake
 from triage.pipeline.reconcile import AtStart, Reconciler
 from triage.pipeline.retain import Retention
-from triage.pipeline.score import ScorerState
 from triage.pipeline.supervise import Supervisor
 from triage.settings import Settings
 from triage.store import rights, schema

@@ -92,6 +92,10 @@ class SendFailed(TriageError):
     """A peer refused an association or answered an object with a failure."""
 
 
+class AssociationRejected(SendFailed):
+    """The peer answers, and does not let us in."""
+
+
 class NobodyListens(SendFailed):
     """The peer's port accepts no connection."""
 

@@ -21,6 +21,7 @@ from tests.support.pdus import (
     ASSOCIATE_RQ,
     COMPUTED_RADIOGRAPHY,
     DATA_TF,
+    RELEASE_RQ,
     answer_of,
     is_closed,
     pdu,
@@ -197,6 +198,19 @@ def test_a_request_that_claims_four_gigabytes_is_not_read(start_daemon, connect)
     daemon.stop()
 
 
+@pytest.mark.parametrize(
+    ("claimed", "check"), [(262_144, "silence"), (262_145, "PDU length")], ids=["most", "more"]
+)
+def test_a_request_is_as_long_as_the_conformance_statement_says_and_no_longer(
+    free_port, connect, claimed, check
+):
+    with receiving(free_port, request_seconds=A_SHORT_WHILE) as (_, events):
+        peer = connect(free_port, pdu(ASSOCIATE_RQ, b"", claimed=claimed))
+
+        assert answer_of(peer) == b""
+        wait_until(lambda: dropped(events, check), "it is told")
+
+
 def test_data_beyond_what_was_advertised_is_not_read(start_daemon, associate):
     daemon = start_daemon(roles="receive")
     peer = associate(daemon.port)
@@ -223,6 +237,48 @@ def test_an_object_that_does_not_end_is_not_read_for_ever(free_port, associate):
         assert is_closed(large)
         assert [len(arrival.data) for arrival in kept] == [600_000] * 3
         assert [e["calling_ae_title"] for e in dropped(events, "object size")] == ["PEER"]
+
+
+ABORTED = pdu(ABORT, bytes(4))
+RELEASED = pdu(RELEASE_RQ, bytes(4))
+OBJECT = store_request(bytes(100_000))
+SMALL = b"".join(store_request(bytes(4)))  # in two PDUs, the command's and the data set's
+
+
+@pytest.mark.parametrize(
+    ("sent", "failed"),
+    [
+        (b"", 0),
+        (ABORTED, 0),
+        (RELEASED, 0),
+        (SMALL[:3], 1),
+        (SMALL[:30], 1),  # the first PDU
+        (OBJECT[0], 1),  # its command alone
+        (b"".join(OBJECT[:3]), 1),
+        (b"".join(OBJECT[:3]) + OBJECT[3][:100], 1),
+        (b"".join(OBJECT[:3]) + ABORTED, 1),
+        (b"".join(OBJECT[:3]) + pdu(DATA_TF, b"", claimed=2**30), 1),
+        ("silence", 1),
+    ],
+    ids=range(11),
+)
+def test_an_object_that_is_cut_off_is_one_that_failed(free_port, associate, sent, failed):
+    silent = sent == "silence"
+    limits = {"silent_seconds": A_SHORT_WHILE} if silent else {}
+    with receiving(free_port, **limits) as (_, events):
+        peer = associate(free_port)
+        peer.sendall(b"".join(OBJECT))
+        assert answer_of(peer)[0] == DATA_TF
+        with suppress(OSError):
+            peer.sendall(b"".join(OBJECT[:3]) if silent else sent)
+        if silent:
+            assert is_closed(peer)
+        peer.close()
+
+        (ended,) = wait_until(
+            lambda: [e for e in events if e["event"] == "association_ended"], "it has ended"
+        )
+    assert (ended["stored"], ended["failed"]) == (1, failed)
 
 
 def test_peers_that_vanish_after_their_object_do_not_hold_up_the_end(free_port, associate):

@@ -89,7 +89,9 @@ def test_a_wrong_called_ae_title_is_refused_where_the_site_checks_it(start_daemo
     assert refused.returncode != 0
     event = daemon.wait_for("association_refused")
     assert event["check"] == "dicom.check_called_ae_title"
-    assert "RIGHT" in event["action"]
+    assert event["called_ae_title"] == "WRONG"
+    for word in ("call RIGHT", "dicom.ae_title", "dicom.check_called_ae_title = false"):
+        assert word in event["action"]
     assert not is_listed(daemon, image)
     assert dcmtk.storescu(daemon.port, [image.file], called="RIGHT").returncode == 0
     daemon.stop()

@@ -153,9 +153,13 @@ def plain(_site, _tmp_path):
     ("who", "reason", "action"),
     [
         (nameless, "presented no certificate", "authority in dicom.tls_client_ca"),
-        (stranger, "unable to get local issuer certificate", "authority to dicom.tls_client_ca"),
+        (
+            stranger,
+            "unable to get local issuer certificate",
+            "add the authority that issued its certificate to dicom.tls_client_ca",
+        ),
         (expired, "certificate has expired", "renew its certificate"),
-        (misused, "unsuitable certificate purpose", "renew its certificate"),
+        (misused, "unsuitable certificate purpose", "extended key usage has clientAuth"),
         (distrustful, "unknown ca", "trust the authority of dicom.tls_certificate"),
         (plain, "plain DICOM", "turn TLS on; or empty dicom.tls_certificate"),
     ],
@@ -184,7 +188,7 @@ def test_a_sender_that_speaks_tls_to_a_port_without_hears_so_in_the_log(free_por
     assert "set dicom.tls_certificate" in event["action"]
 
 
-def test_a_sender_whose_key_is_too_short_is_refused(free_port, site, connect):
+def test_a_sender_whose_key_is_too_short_hears_how_long_it_is_to_be(free_port, site, connect):
     pair = site.authority.issue("weak", rsa_bits=1024)
     context = ssl.create_default_context(cafile=site.authority.file)
     context.set_ciphers("ALL:@SECLEVEL=0")
@@ -195,6 +199,38 @@ def test_a_sender_whose_key_is_too_short_is_refused(free_port, site, connect):
         (event,) = wait_until(lambda: refusals(events), "a refusal")
 
     assert "EE certificate key too weak" in event["reason"]
+    assert "RSA 2048 bits or ECDSA 256 at least, signed with SHA-256" in event["action"]
+    assert (event["subject"], event["issuer"]) == ("CN=weak", "CN=hospital")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_whose_certificate_was_refused_is_in_the_log(free_port, site, tmp_path, connect, version):
+    pair = Authority(tmp_path, "A" * 64, parent=Authority(tmp_path, "abroad")).issue("stranger")
+    context = site.context(version)
+    context.load_cert_chain(pair.certificate, pair.key)
+    with receiving(free_port, settings=site.settings(mutual=True)) as (_, events):
+        with pytest.raises(OSError, match=r"(?i)alert|reset|pipe"):
+            connect(free_port, request(), context=context).recv(1)
+        (event,) = wait_until(lambda: refusals(events), "a refusal")
+
+    assert (event["subject"], event["issuer"]) == ("CN=stranger", f"CN={'A' * 64}")
+
+
+def test_a_sender_that_finds_our_certificate_expired_is_no_matter_of_trust(
+    free_port, tmp_path, connect
+):
+    authority = Authority(tmp_path, "hospital")
+    pair = authority.issue("triage", days=-1)
+    settings = {"tls_certificate": str(pair.certificate), "tls_key": str(pair.key)}
+    context = ssl.create_default_context(cafile=authority.file)
+    with receiving(free_port, settings=settings) as (_, events):
+        with pytest.raises(ssl.SSLCertVerificationError):
+            connect(free_port, context=context)
+        (event,) = wait_until(lambda: refusals(events), "a refusal")
+
+    assert "expired" in event["reason"]
+    assert "renew dicom.tls_certificate" in event["action"]
+    assert "subject" not in event
 
 
 WEAK = "ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305"

@@ -243,6 +243,20 @@ def test_a_claim_keeps_the_place_and_holds_against_others(site, triage):
     assert (row["study_instance_uid"], row["claimed_by"]) == ("1.2", "ada")
 
 
+def test_to_release_what_nobody_holds_is_no_error_and_no_release(site, triage):
+    before = triage("audit")[1]
+
+    never_claimed = triage("release", "A2", "--by", "ada")
+    triage("read", "A1", "--by", "bob")
+    read = triage("release", "A1", "--by", "bob")
+
+    assert never_claimed == (0, "", "nobody held A2; nothing has changed\n")
+    assert read == (0, "", "nobody held A1; nothing has changed\n")
+    assert "released" not in before + triage("audit")[1]
+    triage("claim", "A2", "--by", "ada")
+    assert triage("release", "A2", "--by", "ada") == (0, "", "A2 is released\n")
+
+
 def test_only_the_holder_releases(site, triage):
     triage("claim", "A2", "--by", "ada")
 
@@ -355,6 +369,23 @@ def test_doctor_names_a_missing_model_as_a_failure(site, triage):
     assert findings["codecs"]["status"] == "ok"
     assert findings["receiver"]["status"] == "failed"
     assert all(set(f) == {"check", "status", "message", "action"} for f in findings.values())
+
+
+@pytest.mark.parametrize("command", ["serve", "doctor"])
+@pytest.mark.parametrize("given", ["TLS_CERTIFICATE", "TLS_KEY"])
+def test_half_of_what_tls_takes_is_named_before_anything_starts(
+    tmp_path, monkeypatch, triage, command, given
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(f"TRIAGE_DICOM__{given}", "half.pem")
+
+    code, out, err = triage(command)
+
+    assert (code, out) == (2, "")
+    assert "dicom.tls_certificate" in err
+    assert "dicom.tls_key" in err or "TRIAGE_DICOM__TLS_KEY" in err
+    assert "to go without TLS" in err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_doctor_names_a_database_that_is_not_there(tmp_path, monkeypatch, triage):

@@ -103,7 +103,10 @@ def test_the_cipher_suites_are_those_that_openssl_is_given(tmp_path):
     [
         ("request_seconds", "association request {:g} s"),
         ("handshake_seconds", "TLS handshake {:g} s"),
+        ("request_bytes", "before there is an association | {} bytes,"),
+        ("request_bytes", "says that it is longer than {} bytes | the connection is closed"),
         ("data_bytes", "a longer PDU, up to {} bytes"),
+        ("data_bytes", "a PDU says that it is longer than {} bytes, an object"),
     ],
 )
 def test_the_limits_that_a_site_cannot_set_are_stated(limit, words):

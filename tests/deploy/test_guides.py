@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from triage import settings
+from triage import configuration, settings
 from triage.core.reasons import Code
 from triage.core.study import StudyStatus
-from triage.pipeline.score import ScorerState
+from triage.pipeline.channel import ScorerState
 
 REPOSITORY = Path(__file__).parents[2]
 OPERATIONS = (REPOSITORY / "deploy/OPERATIONS.md").read_text("utf-8")
@@ -93,7 +93,7 @@ def test_the_settings_that_the_guide_writes_are_valid(tmp_path):
     assert shown
     for text in written[:1] + shown:
         path.write_text(text, "utf-8")
-        assert settings.load(path).dicom.port == 11112
+        assert configuration.load(path).dicom.port == 11112
 
 
 def test_the_paths_of_the_guide_lie_where_the_unit_lets_the_daemon_write(tmp_path):
@@ -102,7 +102,7 @@ def test_the_paths_of_the_guide_lie_where_the_unit_lets_the_daemon_write(tmp_pat
     path.write_text(
         re.search(r"<<'END'\n(.*?)^END$", INSTALL, re.MULTILINE | re.DOTALL).group(1), "utf-8"
     )
-    loaded = settings.load(path)
+    loaded = configuration.load(path)
 
     assert "\nStateDirectory=triage\n" in unit
     assert "\nProtectSystem=strict\n" in unit

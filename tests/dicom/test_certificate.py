@@ -1,5 +1,6 @@
 """The files of DICOM TLS: what is wrong with them is said, by the setting that names them."""
 
+import socket
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,6 +8,7 @@ from structlog.testing import capture_logs
 
 from tests.support.certificates import Authority
 from tests.support.daemon import HOST, free_port
+from tests.support.pdus import answer_of, request
 from tests.support.receiving import receiving
 from triage import doctor, settings
 from triage.dicom import certificate
@@ -79,19 +81,6 @@ def test_a_wrong_file_is_named_by_its_setting(authority, spoil, setting, word):
 
     with pytest.raises(ConfigurationError, match=f"(?s)^{setting}=.*{word}"):
         load(pair)
-
-
-@pytest.mark.parametrize(
-    ("chosen", "word"),
-    [
-        ({"tls_certificate": "a.pem"}, "tls_key is not"),
-        ({"tls_key": "a.pem"}, "tls_key is set and dicom.tls_certificate is not"),
-        ({"tls_client_ca": "a.pem"}, "tls_client_ca is set and dicom.tls_certificate is not"),
-    ],
-)
-def test_a_file_that_goes_with_another_is_missed(chosen, word):
-    with pytest.raises(ConfigurationError, match=word):
-        certificate.files_of(settings.DicomSettings(**chosen))
 
 
 def test_without_a_certificate_there_is_no_tls():
@@ -246,5 +235,53 @@ def test_doctor_hears_the_port_over_tls_whoever_may_come_in(authority, tmp_path)
     assert "wants a certificate" in found["others"].message
     assert without.status == "warning"
     assert "no TLS handshake" in without.message
+    assert "restart the daemon" in without.action
     assert plain.status == "warning"
     assert nobody.status == "failed"
+
+
+@pytest.mark.parametrize(
+    "refusing",
+    [
+        {"allow": [{"ae_title": "PACS"}]},
+        {"allow": [{"address": "192.0.2.1"}]},
+        {"check_called_ae_title": True, "ae_title": "ANOTHER"},
+        "tls_client_ca",
+        "tls_certificate",
+    ],
+    ids=str,
+)
+def test_doctor_that_is_not_let_in_is_no_sender_turned_away(authority, tmp_path, refusing):
+    pair = authority.issue("triage")
+    daemons = {"host": HOST, "port": free_port()}
+    asked = dict(daemons)
+    if isinstance(refusing, dict):
+        daemons |= refusing
+    else:
+        daemons |= {"tls_certificate": str(pair.certificate), "tls_key": str(pair.key)}
+        if refusing == "tls_client_ca":
+            daemons["tls_client_ca"] = str(Authority(tmp_path, "elsewhere").file)
+            asked = daemons
+    with receiving(daemons["port"], settings=daemons) as (_, events):
+        finding = diagnose("receiver", asked, tmp_path)
+
+    assert [e for e in events if e["log_level"] == "warning"] == []
+    refused = [e for e in events if e["event"] == "doctor_refused"]
+    assert {(e["log_level"], e["calling_ae_title"]) for e in refused} == {("info", "TRIAGE-DOCTOR")}
+    assert all(e["check"] and e["action"] for e in refused)
+    assert finding.status == ("ok" if refusing == "tls_client_ca" else "warning")
+    assert finding.action is None or "senders are not concerned" in finding.action
+
+
+def test_nobody_else_is_taken_for_doctor(authority, tmp_path):
+    settings = {"host": "::", "port": free_port(), "allow": [{"ae_title": "PACS"}]}
+    with (
+        receiving(settings["port"], settings=settings) as (_, events),
+        socket.socket() as peer,
+    ):
+        peer.bind(("127.0.0.2", 0))  # it comes from another address than it goes to
+        peer.connect((HOST, settings["port"]))
+        peer.sendall(request(calling=b"TRIAGE-DOCTOR"))
+        answer_of(peer)
+
+    assert [e["event"] for e in events if "check" in e] == ["association_refused"]

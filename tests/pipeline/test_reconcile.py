@@ -6,15 +6,19 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.support.keeping import RULES, age, ago
 from tests.support.waiting import wait_until
 from triage.core.retention import Allowance
+from triage.doctor.files import check_files
 from triage.errors import SpoolUnavailable
 from triage.pipeline import reconcile
 from triage.pipeline.reconcile import AtStart, Kind, Reconciler
+from triage.settings import Settings
+from triage.store.files import set_aside
 from triage.store.retention import mark_oldest
-from triage.store.spool import Spool
+from triage.store.spool import FOLDERS, Spool
 
 
 def kinds(found):
@@ -263,6 +267,31 @@ def test_bytes_that_decayed_on_the_disk_are_made_whole_by_sending_again(site):
     assert [entry.detail for entry in site.audited("received")] == ["new", "restored"]
 
 
+@pytest.mark.parametrize("gone", ["lost", "deleted after the reading"])
+def test_of_two_senders_of_a_lost_object_one_restores_it(any_site, gone):
+    file = any_site.receive("S")
+    if gone == "lost":
+        file.unlink()
+    else:
+        any_site.mark_read("S", hours_ago=2)
+        any_site.retention().tick()
+    coming = [lambda: any_site.receive("S")]
+
+    def meanwhile():
+        if coming:
+            coming.pop()()
+
+    any_site.receive("S", spool=Overtaken(any_site.spool.directory, meanwhile))
+
+    assert not coming
+    assert [entry.detail for entry in any_site.audited("received")] == ["new", "restored"]
+    restored = [line for line in any_site.detail("S").history if line.kind == "file_restored"]
+    assert len(restored) == 1
+    file.unlink()  # lost once more, which is another time
+    any_site.receive("S")
+    assert len(any_site.audited("received")) == 3
+
+
 def test_nobody_misses_a_former_version_or_what_was_read_long_ago(site):
     for picture in (1, 2):
         former = site.receive("S", 1, picture=picture)
@@ -348,25 +377,85 @@ def test_a_file_that_the_database_refuses_keeps_no_other(site):
 class Hidden(Spool):
     """A spool with a folder that the disk does not show."""
 
+    hidden = "00"
+
     def files(self, folder):
-        if folder == "00":
+        if folder == self.hidden:
             raise SpoolUnavailable(f"{folder}: input/output error")
         return super().files(folder)
 
 
-def test_a_folder_that_cannot_be_read_keeps_no_other(site, monkeypatch):
-    monkeypatch.setattr(reconcile, "RETRY", 0.01)
+def test_a_folder_that_cannot_be_listed_is_said_keeps_no_other_and_is_tried_again(
+    site, monkeypatch
+):
+    monkeypatch.setattr(reconcile, "UNLISTED_RETRY", 0.1)
     site.forget(site.receive("S"))
-    woken = []
     spool = Hidden(site.spool.directory, 0)
     reconciler = Reconciler(site.database, spool, RULES, Allowance(keep=3600, low_water=0))
-    at_start = AtStart(reconciler, lambda: woken.append(time.time()))
+    with capture_logs() as events:
+        at_start = AtStart(reconciler, site.wake)
 
-    at_start.start()
-    wait_until(lambda: woken, "the scorer is woken")
-    at_start.stop()
+        def reconciled():
+            return [event for event in events if event["event"] == "spool_reconciled"]
 
+        at_start.start()
+        wait_until(lambda: len(reconciled()) > 1, "it has ended twice")
+        spool.hidden = ""
+        wait_until(lambda: "unlisted" not in reconciled()[-1], "the folder has been listed")
+        at_start._thread.join(10)
+
+    assert not at_start._thread.is_alive()
     assert site.states("S") == ["pending"]
+    first, again, *_ = reconciled()
+    assert (first["unlisted"], first["adopted"]) == (1, 1)
+    assert (again["unlisted"], "adopted" in again) == (1, False)
+    told = [event for event in events if event["event"] == "folder_unreadable"]
+    assert {event["reason"] for event in told} == {"00: input/output error"}
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_doctor_names_a_folder_that_cannot_be_listed_and_looks_through_the_others(
+    site, monkeypatch, lost
+):
+    file = site.receive("S")
+    name = next(name for name in FOLDERS if name != file.parent.name)
+    if lost:
+        file.unlink()
+    folder = site.spool.directory / name
+    folder.rmdir()
+    folder.symlink_to(folder)  # a loop, which root cannot list either
+    settings = Settings(
+        database={"url": site.database.url}, spool={"directory": site.spool.directory}
+    )
+
+    finding = check_files(settings, repair=False)
+
+    assert finding.status == "failed"
+    assert f"1 folders cannot be listed, such as {folder}: " in finding.message
+    assert "see to the disk" in finding.action
+    assert ("1 missing" in finding.message) is lost
+
+
+def test_a_daemon_that_is_killed_before_it_moves_a_file_aside_moves_it_at_its_next_start(any_site):
+    file = any_site.receive("S")
+    any_site.forget(file)
+    file.write_bytes(b"decayed")
+    age(file, 1)
+
+    class Killed(BaseException):
+        pass
+
+    def killed():
+        raise Killed
+
+    now = datetime.now(UTC)
+    with pytest.raises(Killed):
+        set_aside(any_site.database, file.stem, "decayed", now, killed)
+    assert file.exists()
+
+    assert kinds(any_site.reconcile()) == [Kind.QUARANTINED]
+    assert not file.exists()
+    assert len(any_site.audited("quarantined")) == 2
 
 
 def test_what_is_no_file_is_passed_over_and_holds_up_nobody(site):

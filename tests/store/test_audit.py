@@ -1,11 +1,19 @@
 """The audit trail only grows, and tells what happened in the order in which it did."""
 
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
 import pytest
 from sqlalchemy import text
 
 from tests.support.store import at
 from triage.core.audit import AuditKind
+from triage.doctor.storage import check_audit
 from triage.errors import DatabaseUnavailable
+from triage.settings import Settings
 from triage.store import audit, reading
 from triage.store.audit import Wanted, entries
 
@@ -90,6 +98,75 @@ def test_no_entry_is_overwritten_or_truncated(store):
         refuse(store, f"INSERT OR REPLACE INTO audit ({columns}) SELECT {columns} FROM audit")  # noqa: S608
     else:
         refuse(store, "TRUNCATE audit")
+
+
+TAKEN_AWAY = {
+    "sqlite": [
+        ("DROP TRIGGER audit_refuses_update", ["UPDATE"]),
+        ("DROP TRIGGER audit_refuses_delete", ["DELETE"]),
+        ("DROP TRIGGER audit_refuses_replace", ["INSERT OR REPLACE"]),
+        (
+            "DROP TRIGGER audit_refuses_delete; "
+            "CREATE TRIGGER audit_refuses_delete BEFORE DELETE ON audit BEGIN SELECT 1; END",
+            ["DELETE"],
+        ),
+    ],
+    "postgresql": [
+        ("DROP TRIGGER audit_only_grows ON audit", ["UPDATE", "DELETE", "TRUNCATE"]),
+        ("ALTER TABLE audit DISABLE TRIGGER USER", ["UPDATE", "DELETE", "TRUNCATE"]),
+        (
+            "CREATE OR REPLACE FUNCTION audit_only_grows() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RETURN NULL; END $$",
+            ["UPDATE", "DELETE", "TRUNCATE"],
+        ),
+        (
+            "DROP TRIGGER audit_only_grows ON audit; "
+            "CREATE TRIGGER audit_only_grows BEFORE UPDATE ON audit "
+            "FOR EACH STATEMENT EXECUTE FUNCTION audit_only_grows()",
+            ["DELETE", "TRUNCATE"],
+        ),
+    ],
+}
+GUIDE = Path(__file__).parents[2] / "deploy" / "OPERATIONS.md"
+
+
+@pytest.fixture
+def administer(database_url):
+    """Return a function that runs a script in the database, past everything of ours."""
+
+    def administer(script):
+        if database_url.startswith("sqlite"):
+            with closing(sqlite3.connect(database_url.removeprefix("sqlite:///"))) as connection:
+                connection.executescript(script)
+        else:
+            with psycopg.connect(database_url.replace("+psycopg", "")) as server:
+                server.execute(script)
+
+    return administer
+
+
+@pytest.mark.parametrize("case", range(4))
+def test_doctor_finds_a_guard_that_was_taken_away_and_the_guide_puts_it_back(
+    store, database_url, administer, case
+):
+    store.file()
+    kind = "sqlite" if store.database.is_sqlite else "postgresql"
+    script, allowed = TAKEN_AWAY[kind][case]
+    site = Settings(database={"url": database_url})
+    assert check_audit(site).status == "ok"
+
+    administer(script)
+    found = check_audit(site)
+    statements = re.findall(r"```sql\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+    guards = [each for each in statements if "only grows" in each]
+    (mend,) = [each for each in guards if ("plpgsql" in each) is (kind == "postgresql")]
+    administer(mend)
+
+    assert found.status == "failed"
+    assert f"({', '.join(allowed)})" in found.message
+    assert "OPERATIONS.md, The audit trail" in found.action
+    assert check_audit(site).status == "ok"
+    refuse(store, "DELETE FROM audit")
 
 
 def test_what_cannot_be_written_down_does_not_happen(store):

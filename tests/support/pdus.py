@@ -10,7 +10,8 @@ from pynetdicom.pdu import P_DATA_TF
 
 COMPUTED_RADIOGRAPHY = b"1.2.840.10008.5.1.4.1.1.1"
 EXPLICIT_LITTLE_ENDIAN = b"1.2.840.10008.1.2.1"
-ASSOCIATE_RQ, ASSOCIATE_AC, ASSOCIATE_RJ, DATA_TF, ABORT = 1, 2, 3, 4, 7  # PS3.8 9.3, PDU types
+ASSOCIATE_RQ, ASSOCIATE_AC, ASSOCIATE_RJ, DATA_TF = 1, 2, 3, 4  # PS3.8 9.3, PDU types
+RELEASE_RQ, ABORT = 5, 7
 # PS3.8 9.3.4: rejected transient, by the presentation related provider, local limit exceeded.
 LOCAL_LIMIT_EXCEEDED = bytes([ASSOCIATE_RJ, 0, 0, 0, 0, 4, 0, 2, 3, 2])
 # Rejected permanent, by the service user, calling AE title not recognised.

@@ -15,16 +15,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from triage import settings
+from triage import configuration
 from triage.core.printable import printable
+from triage.settings import Settings
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 
-def settings_of(context: typer.Context) -> settings.Settings:
+def settings_of(context: typer.Context) -> Settings:
     """Read the settings that `--config` names."""
     path: Path | None = context.find_root().obj
-    return settings.load(path)
+    return configuration.load(path)
 
 
 def timestamp(moment: datetime) -> str:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from triage.cli.models import study_types
-from triage.cli.output import JsonOption, print_json, print_table
+from triage.cli.output import JsonOption
 from triage.cli.progress import counting
 from triage.cli.targets import check_target
-from triage.cli.training import Display, figure, stoppable
+from triage.cli.training import Display, report, stoppable
 from triage.errors import UsageError
 from triage.research.recipe import Recipe, recipe_from
 
@@ -238,7 +238,7 @@ def train(
     with together.joined(processes, place), stoppable() as stop:
         history = _train(wish, processes, log, stop)
     if processes.leads:
-        _report(out, history, as_json=as_json)
+        report(out, history, as_json=as_json)
 
 
 def _train(
@@ -282,26 +282,3 @@ def _beginning(run: "Run") -> Iterator[str]:
         yield f"going on from {run.state_file}: {at}"
     if run.changed:
         yield f"other than before: {', '.join(run.changed)}; the last digits will differ"
-
-
-def _report(out: Path, history: list[dict[str, Any]], *, as_json: bool) -> None:
-    kept = [epoch["epoch"] for epoch in history if epoch["kept"]]
-    if as_json:
-        print_json({"path": out, "kept": kept[-1], "epochs": history})
-        return
-    print_table(
-        ["epoch", "training loss", "validation loss", "AUROC", "kappa", "learning rate", ""],
-        [
-            [
-                str(epoch["epoch"]),
-                f"{epoch['training_loss']:.4f}",
-                f"{epoch['validation_loss']:.4f}",
-                figure(epoch["auroc"]),
-                figure(epoch["kappa"]),
-                f"{epoch['learning_rate']:g}",
-                "kept" if epoch["epoch"] == kept[-1] else "",
-            ]
-            for epoch in history
-        ],
-        title=f"{out}: the network of epoch {kept[-1]}",
-    )

@@ -1,4 +1,4 @@
-"""A training run at the terminal: what it shows, and how it is stopped.
+"""A training run at the terminal: what it shows, how it is stopped, and what it came to.
 
 It shows a bar on standard error, or a line now and then where that is no terminal.
 """
@@ -6,13 +6,16 @@ It shows a bar on standard error, or a line now and then where that is no termin
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from time import monotonic
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+from triage.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
     from triage.research.train import Epoch, Step
@@ -95,8 +98,8 @@ class Display:
         self._pace.epoch()
         self.say(
             f"epoch {epoch.epoch}/{self._epochs}: training loss {epoch.training_loss:.4f}, "
-            f"validation loss {epoch.validation_loss:.4f}, AUROC {figure(epoch.auroc)}, "
-            f"kappa {figure(epoch.kappa)}{self._pace.speed}" + ("; kept" if epoch.kept else "")
+            f"validation loss {epoch.validation_loss:.4f}, AUROC {_figure(epoch.auroc)}, "
+            f"kappa {_figure(epoch.kappa)}{self._pace.speed}" + ("; kept" if epoch.kept else "")
         )
 
     def say(self, sentence: str) -> None:
@@ -107,7 +110,7 @@ class Display:
             self._bar.console.print(sentence, markup=False, highlight=False)
 
 
-def figure(value: float | None) -> str:
+def _figure(value: float | None) -> str:
     """Write a figure that may be undefined."""
     return "n/a" if value is None else f"{value:.3f}"
 
@@ -134,3 +137,27 @@ def stoppable() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
+
+
+def report(out: Path, history: list[dict[str, Any]], *, as_json: bool) -> None:
+    """Show what became of each epoch of a run that wrote *out*, and which was kept."""
+    kept = [epoch["epoch"] for epoch in history if epoch["kept"]]
+    if as_json:
+        print_json({"path": out, "kept": kept[-1], "epochs": history})
+        return
+    print_table(
+        ["epoch", "training loss", "validation loss", "AUROC", "kappa", "learning rate", ""],
+        [
+            [
+                str(epoch["epoch"]),
+                f"{epoch['training_loss']:.4f}",
+                f"{epoch['validation_loss']:.4f}",
+                _figure(epoch["auroc"]),
+                _figure(epoch["kappa"]),
+                f"{epoch['learning_rate']:g}",
+                "kept" if epoch["epoch"] == kept[-1] else "",
+            ]
+            for epoch in history
+        ],
+        title=f"{out}: the network of epoch {kept[-1]}",
+    )

@@ -82,10 +82,10 @@ def claim(context: typer.Context, study: STUDY, by: BY = "") -> None:
 def release(context: typer.Context, study: STUDY, by: BY = "") -> None:
     """Give up a claim."""
     database = open_database(context)
-    reading.release(
+    was_held = reading.release(
         database, queries.find_study(database, study), _reader(by), datetime.now(UTC), operator()
     )
-    tell(f"{study} is released")
+    tell(f"{study} is released" if was_held else f"nobody held {study}; nothing has changed")
 
 
 def read(

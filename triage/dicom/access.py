@@ -14,6 +14,7 @@ from triage.settings import DicomSettings, Peer
 
 # PS3.8 table 9-21: (result, source, reason) of A-ASSOCIATE-RJ.
 CALLING_AE_TITLE_NOT_RECOGNISED = (1, 1, 3)
+DOCTOR = "TRIAGE-DOCTOR"  # the AE title by which `triage doctor` calls
 LISTED = 10  # UIDs of one refusal that the log names
 
 log = logs.get(__name__)
@@ -93,7 +94,12 @@ class Access:
     def _on_rejected(self, event: Event) -> None:
         """pynetdicom refused it, for the only thing that is left to it: the called AE title."""
         _log_refusal(
-            event, check="dicom.check_called_ae_title", action=f"call {self._settings.ae_title}"
+            event,
+            check="dicom.check_called_ae_title",
+            action=f"at the sender: call {self._settings.ae_title}; or set dicom.ae_title to what "
+            "it calls, if all senders do; or dicom.check_called_ae_title = false, and restart the "
+            "daemon",
+            called_ae_title=event.assoc.requestor.primitive.called_ae_title.strip(),
         )
 
     def _on_accepted(self, event: Event) -> None:
@@ -112,5 +118,17 @@ class Access:
         )
 
 
+def tell_refusal(*, from_here: bool, calling_ae_title: str, **fields: Any) -> None:
+    """Log that a peer was turned away.
+
+    Our own `triage doctor` is no peer: the refusal is an answer to it, and no warning to
+    whoever watches the log. It is known by its name, from this machine alone.
+    """
+    if from_here and calling_ae_title == DOCTOR:
+        log.info("doctor_refused", calling_ae_title=calling_ae_title, **fields)
+    else:
+        log.warning("association_refused", calling_ae_title=calling_ae_title, **fields)
+
+
 def _log_refusal(event: Event, **fields: Any) -> None:
-    log.warning("association_refused", **fields, **peer_of(event.assoc))
+    tell_refusal(from_here=event.assoc.dul.socket.from_here, **fields, **peer_of(event.assoc))

@@ -51,22 +51,9 @@ class Certificate:
 
 
 def files_of(settings: DicomSettings) -> Files | None:
-    """Return the files that the settings name; None when they ask for no TLS.
-
-    Raises ConfigurationError when they name some and not the others that it takes.
-    """
+    """Return the files that the settings name; None when they ask for no TLS."""
     if not settings.tls_certificate:
-        for name in ("tls_key", "tls_client_ca"):
-            if getattr(settings, name):
-                raise ConfigurationError(
-                    f"dicom.{name} is set and dicom.tls_certificate is not; name the certificate, "
-                    f"or empty dicom.{name} to go without TLS"
-                )
         return None
-    if not settings.tls_key:
-        raise ConfigurationError(
-            "dicom.tls_certificate is set and dicom.tls_key is not; name the file of its key"
-        )
     return Files(
         certificate=Path(settings.tls_certificate),
         key=Path(settings.tls_key),

@@ -21,6 +21,8 @@ from triage.settings import DicomSettings
 
 log = logs.get(__name__)
 
+HEADER = 6  # bytes that a PDU begins with, PS3.8 9.3
+P_DATA_TF = b"\x04"  # its type, when it brings a part of a message
 PIECE = 65536  # bytes read at once
 LEAST_WAITING = 2**30  # bytes: a hundred radiographs of 10 MB, where a site lets no object be large
 
@@ -68,6 +70,8 @@ class Connection(AssociationSocket):  # type: ignore[misc]  # pynetdicom ships n
         self.unanswered = 0  # bytes
         self.opened = self.last = time.monotonic()
         self.own = own  # the daemon's check of itself
+        self.from_here = is_from_here(peer, association.requestor.address)
+        self.half_a_pdu = False  # of P-DATA: the rest is still to come, or never comes
         self.refused = False  # for its request, before there was an association
         self.speaks_tls = False  # to a port that does not
         self._acknowledge_at_once()
@@ -113,7 +117,7 @@ class Connection(AssociationSocket):  # type: ignore[misc]  # pynetdicom ships n
                 break
             received += piece
             self.last = time.monotonic()
-        self._note(received)
+        self._note(received, nr_bytes)
         self._acknowledge_at_once()
         return received
 
@@ -152,9 +156,13 @@ class Connection(AssociationSocket):  # type: ignore[misc]  # pynetdicom ships n
         if self.socket is not None:  # pynetdicom leaves one open that the peer closed first
             self.socket.close()
 
-    def _note(self, received: bytearray) -> None:
+    def _note(self, received: bytearray, asked: int) -> None:
         if received:
             self.last = time.monotonic()
+        if self.half_a_pdu:
+            self.half_a_pdu = len(received) < asked
+        else:
+            self.half_a_pdu = asked == HEADER and received[:1] == P_DATA_TF
         if self.assoc.requestor.primitive is None and not self.unanswered:
             # PS3.8 9.3.1: a PDU begins with its type, and with a 0 after that.
             self.speaks_tls = received[:2] == bytes([TLS_HANDSHAKE, 3])
@@ -196,6 +204,14 @@ def plain_address(address: str) -> str:
     """Return an address without its zone, and an IPv4 one that came in IPv6's clothes as such."""
     found = ip_address(address.partition("%")[0])
     return str(getattr(found, "ipv4_mapped", None) or found)
+
+
+def is_from_here(connection: socket.socket, address: str) -> bool:
+    """Say whether the peer at *address* is on this machine: it is the address that it came to."""
+    try:
+        return plain_address(connection.getsockname()[0]) == plain_address(address)
+    except OSError:  # it is closed
+        return False
 
 
 def peer_of(association: Association) -> dict[str, str]:

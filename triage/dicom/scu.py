@@ -19,7 +19,7 @@ from pynetdicom.sop_class import Verification
 
 from triage.dicom import tls
 from triage.dicom.caller import Caller
-from triage.errors import NobodyListens, SendFailed
+from triage.errors import AssociationRejected, NobodyListens, SendFailed
 
 SUCCESS, SOP_CLASS_NOT_SUPPORTED = 0x0000, 0x0122  # PS3.7 annex C
 WARNINGS = frozenset({0xB000, 0xB006, 0xB007})  # PS3.4 B.2.3: stored all the same
@@ -210,8 +210,7 @@ def _association(
         if not association.is_established:
             if context is not None and not association.is_rejected:
                 tls.knock(peer.host, peer.port, context)
-            kind = SendFailed if connected else NobodyListens
-            raise kind(_refusal(peer, association, connected=bool(connected)))
+            raise _refusal(peer, association, connected=bool(connected))
         yield association
     except (KeyboardInterrupt, SystemExit):
         # There is no time for a farewell, and the thread under the association,
@@ -231,18 +230,20 @@ def _kill_threads(entity: Caller) -> None:
             thread.kill_dul()
 
 
-def _refusal(peer: Peer, association: Association, *, connected: bool) -> str:
+def _refusal(peer: Peer, association: Association, *, connected: bool) -> SendFailed:
     if not connected:
-        return (
+        return NobodyListens(
             f"{peer.host}:{peer.port} accepts no connection; check that the daemon runs, "
             "and dicom.host and dicom.port in its triage.toml"
         )
     if association.is_rejected:
         answer = association.acceptor.primitive  # A-ASSOCIATE-RJ, PS3.8 9.3.4
-        return (
+        return AssociationRejected(
             f"{peer} rejected the association of {peer.calling_ae_title}: {answer.reason_str}; "
             "check the AE titles, dicom.allow and dicom.max_associations in its triage.toml"
         )
     if association.acceptor.primitive is not None and not association.accepted_contexts:
-        return f"{peer} accepts none of the objects' SOP classes in their transfer syntaxes"
-    return f"{peer} broke off the association of {peer.calling_ae_title}; see its log"
+        return SendFailed(
+            f"{peer} accepts none of the objects' SOP classes in their transfer syntaxes"
+        )
+    return SendFailed(f"{peer} broke off the association of {peer.calling_ae_title}; see its log")

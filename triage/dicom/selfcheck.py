@@ -12,7 +12,7 @@ from typing import Any
 from pynetdicom.sop_class import Verification
 
 from triage.dicom.caller import Caller
-from triage.dicom.connection import plain_address
+from triage.dicom.connection import is_from_here, plain_address
 
 AE_TITLE = "TRIAGE-CHECK"
 
@@ -25,12 +25,7 @@ class SelfCheck:
 
     def recognises(self, connection: socket.socket, client_address: Any) -> bool:
         """Say whether a connection that arrived is ours: from our end, to the same address."""
-        if _end(client_address) not in self._ends:
-            return False
-        try:
-            return bool(connection.getsockname()[0] == client_address[0])
-        except OSError:
-            return False
+        return _end(client_address) in self._ends and is_from_here(connection, client_address[0])
 
     def answers(
         self, host: str, port: int, ae_title: str, context: ssl.SSLContext | None, timeout: float

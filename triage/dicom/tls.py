@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from triage import logs
 from triage.dicom import certificate
 from triage.dicom.certificate import RENEW_BEFORE, Certificate, Files
+from triage.dicom.handshake import PLAIN_DICOM, Failure, explain, words
 from triage.dicom.refusal import NO_REASON_GIVEN, TLS_HANDSHAKE
 from triage.errors import CertificateWanted, ConfigurationError, SendFailed
 
@@ -32,13 +33,10 @@ log = logs.get(__name__)
 class HandshakeFailed(Exception):
     """A peer's handshake came to nothing; *answer* is what it can still be told."""
 
-    def __init__(
-        self, connection: socket.socket, reason: str, action: str, answer: bytes = b""
-    ) -> None:
-        super().__init__(reason)
+    def __init__(self, connection: socket.socket, failure: Failure, answer: bytes = b"") -> None:
+        super().__init__(failure.reason)
         self.connection = connection
-        self.reason = reason
-        self.action = action
+        self.failure = failure
         self.answer = answer
 
 
@@ -64,9 +62,14 @@ class Certificates:
                     log.error("certificate_unusable", reason=str(error))
             return self._for_ourselves if own else self._for_peers
 
+    def are_refused_in(self, failure: Failure) -> bool:
+        """Say whether it is our own certificate that was presented to us, and not accepted."""
+        return (failure.subject, failure.issuer) == self._names
+
     def _load(self) -> None:
         now = datetime.now(UTC)
         found = certificate.read(self._files, now)
+        self._names = (found.subject, found.issuer)
         self._for_peers, self._for_ourselves = contexts(self._files)
         _tell(found, now)
 
@@ -86,7 +89,7 @@ def contexts(files: Files) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     except (OSError, ValueError) as error:  # ssl.SSLError among them: too weak a key
         raise ConfigurationError(
             f"dicom.tls_certificate={files.certificate}: cannot be used "
-            f"({_words(getattr(error, 'reason', None) or str(error))}); RFC 9325 asks for RSA of "
+            f"({words(getattr(error, 'reason', None) or str(error))}); RFC 9325 asks for RSA of "
             "2048 bits or ECDSA of 256, signed with SHA-256 or better"
         ) from error
     return for_peers, for_ourselves
@@ -104,20 +107,14 @@ def secure(
         connection.settimeout(seconds)
         first = connection.recv(1, socket.MSG_PEEK)
     except TimeoutError as error:
-        reason, action = _explain(error, seconds)
-        raise HandshakeFailed(connection, reason, action) from error
+        raise HandshakeFailed(connection, explain(error, seconds)) from error
     except OSError:
         first = b""
     if not first:
         connection.close()
         return None
     if first[0] != TLS_HANDSHAKE:
-        raise HandshakeFailed(
-            connection,
-            "it speaks plain DICOM, and this port speaks TLS",
-            "at the sender: turn TLS on; or empty dicom.tls_certificate",
-            NO_REASON_GIVEN,
-        )
+        raise HandshakeFailed(connection, PLAIN_DICOM, NO_REASON_GIVEN)
     try:
         secured = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
     except (OSError, ValueError):  # the peer has gone meanwhile
@@ -128,9 +125,9 @@ def secure(
         secured.do_handshake()
         secured.settimeout(None)
     except (OSError, ValueError) as error:
-        reason, action = _explain(error, seconds)
+        failure = explain(error, seconds, secured)
         bare = socket.socket(fileno=secured.detach())
-        raise HandshakeFailed(bare, reason, action) from error
+        raise HandshakeFailed(bare, failure) from error
     return secured
 
 
@@ -172,7 +169,7 @@ def knock(host: str, port: int, context: ssl.SSLContext) -> None:
                 f"{host}:{port} speaks TLS and wants a certificate that it trusts"
             ) from error
         raise SendFailed(
-            f"{host}:{port} accepts connections, and no TLS handshake ({_words(reason)}); restart "
+            f"{host}:{port} accepts connections, and no TLS handshake ({words(reason)}); restart "
             "the daemon if dicom.tls_certificate is new, else look into its log"
         ) from error
     except OSError as error:
@@ -217,44 +214,3 @@ def _context(files: Files) -> ssl.SSLContext:
     # An empty password, so that a key which has one after all asks nobody at the terminal.
     context.load_cert_chain(files.certificate, files.key, password="")
     return context
-
-
-TRUST = "at the sender: let it trust the authority of dicom.tls_certificate; see triage doctor"
-_EXPLANATIONS = {  # by OpenSSL's word for it
-    "PEER_DID_NOT_RETURN_A_CERTIFICATE": (
-        "it presented no certificate",
-        "at the sender: give it a certificate of an authority in dicom.tls_client_ca; "
-        "or empty that setting",
-    ),
-    "NO_SHARED_CIPHER": (
-        "it offers no cipher suite that is taken",
-        "at the sender: turn on ECDHE with AES-GCM (BCP 195)",
-    ),
-    "UNSUPPORTED_PROTOCOL": (
-        "it offers no version of TLS that is taken",
-        "at the sender: turn on TLS 1.2 or 1.3",
-    ),
-}
-
-
-def _explain(error: Exception, seconds: float) -> tuple[str, str]:
-    """Return what a peer did wrong in its handshake, and what to do about it."""
-    if isinstance(error, TimeoutError):
-        return f"no handshake within {seconds:g} s", "at the sender, or its network"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return (
-            f"its certificate is not accepted: {error.verify_message}",
-            "at the sender: renew its certificate; or add its authority to dicom.tls_client_ca",
-        )
-    if not isinstance(error, ssl.SSLError) or isinstance(error, ssl.SSLEOFError):
-        return "it broke off the handshake", TRUST
-    reason = error.reason or str(error)
-    if reason in _EXPLANATIONS:
-        return _EXPLANATIONS[reason]
-    if "ALERT" in reason:
-        return f"it refused the handshake: {_words(reason)}", TRUST
-    return f"the handshake failed: {_words(reason)}", "at the sender: what it sends is no valid TLS"
-
-
-def _words(reason: str) -> str:
-    return reason.replace("_", " ").lower()

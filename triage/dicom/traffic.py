@@ -110,7 +110,7 @@ class Traffic:
         log.info(
             "association_ended",
             stored=deeds.stored,
-            failed=deeds.failed,
+            failed=deeds.failed + _is_cut_off(association),
             seconds=round(time.monotonic() - deeds.opened, 3),
             **peer_of(association),
         )
@@ -121,6 +121,11 @@ class Traffic:
         deeds = self.of(event.assoc)
         if deeds.answered_while_stopping is None:
             deeds.answered_while_stopping = time.monotonic()
+
+
+def _is_cut_off(association: Association) -> bool:
+    """Say whether the connection has ended in the middle of an object, which nobody answers."""
+    return association.dimse.message is not None or association.dul.socket.half_a_pdu
 
 
 def _end_when_idle(association: Association, deeds: Deeds) -> None:

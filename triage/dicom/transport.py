@@ -20,8 +20,8 @@ from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from triage import logs
 from triage.dicom import tls
-from triage.dicom.access import may_be_allowed, what_admits
-from triage.dicom.connection import Connection, Limits, plain_address
+from triage.dicom.access import DOCTOR, may_be_allowed, tell_refusal, what_admits
+from triage.dicom.connection import Connection, Limits, is_from_here, plain_address
 from triage.dicom.gate import Gate
 from triage.dicom.refusal import LOCAL_LIMIT_EXCEEDED, NOT_RECOGNISED, Refuser
 from triage.dicom.selfcheck import SelfCheck
@@ -115,10 +115,11 @@ class Server(ThreadedAssociationServer):  # type: ignore[misc]  # pynetdicom shi
 
     def _lets_in(self, request: socket.socket, address: str) -> bool:
         """Take a place for *address*, or hand its connection on to be refused."""
+        from_here = is_from_here(request, address)
 
         def say(check: str, action: str, title: str) -> None:
-            log.warning(
-                "association_refused",
+            tell_refusal(
+                from_here=from_here,
                 check=check,
                 action=action,
                 calling_ae_title=title,
@@ -189,12 +190,13 @@ class Server(ThreadedAssociationServer):  # type: ignore[misc]  # pynetdicom shi
             place.ended = True
 
     def _refuse(self, error: tls.HandshakeFailed, address: str) -> None:
+        from_here = is_from_here(error.connection, address)
+
         def say(calling_ae_title: str) -> None:
-            log.warning(
-                "association_refused",
+            tell_refusal(
+                from_here=from_here,
                 check="tls",
-                reason=error.reason,
-                action=error.action,
+                **error.failure.fields,
                 calling_ae_title=calling_ae_title,
                 address=address,
             )
@@ -202,8 +204,10 @@ class Server(ThreadedAssociationServer):  # type: ignore[misc]  # pynetdicom shi
         if self._closing.is_set():
             error.connection.close()
             return
-        if not error.answer:
-            say("")  # it was told by an alert
+        if not error.answer:  # it was told by an alert
+            certificates = self.door.certificates
+            ours = certificates is not None and certificates.are_refused_in(error.failure)
+            say(DOCTOR if ours else "")  # which alone has them, on this machine
         self._refuser.take(error.connection, error.answer, say if error.answer else None)
 
     def _free_places(self) -> None:

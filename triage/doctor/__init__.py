@@ -7,7 +7,13 @@ from triage.doctor.files import check_files
 from triage.doctor.findings import Finding, Status
 from triage.doctor.model import check_model
 from triage.doctor.port import check_certificate, check_codecs, check_receiver
-from triage.doctor.storage import check_database, check_queue, check_rights, check_spool
+from triage.doctor.storage import (
+    check_audit,
+    check_database,
+    check_queue,
+    check_rights,
+    check_spool,
+)
 from triage.errors import TriageError
 from triage.settings import Settings
 
@@ -24,6 +30,7 @@ def examine(settings: Settings, *, repair: bool = False) -> Iterator[Finding]:
         "spool": check_spool,
         "files": partial(check_files, repair=repair),
         "rights": check_rights,
+        "audit": check_audit,
         "codecs": check_codecs,
         "model": check_model,
         "certificate": check_certificate,
@@ -44,6 +51,7 @@ _ACTIONS = {
     "spool": "make room, or correct spool.directory and its owner",
     "files": "see that database and spool can be read and written",
     "rights": "see who owns the files, and run it as the service's user",
+    "audit": "see that the database runs, and run triage db upgrade",
     "codecs": "install triage again, with its dependencies",
     "model": "import a model with triage model import, and name it in model.path",
     "certificate": "correct the setting that is named; until then the daemon does not start, or "

@@ -22,13 +22,18 @@ def check_files(settings: Settings, *, repair: bool) -> Finding:
     reconciler = Reconciler(database, spool, rules_of(settings.study), settings.spool.allowance)
     counted: Counter[Kind] = Counter()
     studies: Counter[tuple[str, str]] = Counter()
+    unlisted: list[str] = []
     for each in (each for name in FOLDERS for each in reconciler.folder(name, repair=repair)):
         counted[each.kind] += 1
+        if each.kind is Kind.UNLISTED:
+            unlisted.append(each.why)
         if each.lost is not None:
             studies[each.lost.accession_number or "-", each.lost.study_instance_uid] += 1
     parts = [f"{counted[kind]} {words}" for kind, words in _WORDS.items() if counted[kind]]
     if aside := spool.quarantined():
         parts.append(f"{aside} in {spool.directory / 'quarantine'} that are no received objects")
+    if unlisted:
+        parts.append(f"{len(unlisted)} folders cannot be listed, such as {unlisted[0]}")
     if foreign := spool.foreign():
         parts.append(f"{len(foreign)} that are not of Triage, such as {foreign[0]}")
     message = (
@@ -36,7 +41,8 @@ def check_files(settings: Settings, *, repair: bool) -> Finding:
     )
     action = _action(counted, foreign=bool(foreign), aside=bool(aside))
     if not studies:
-        status = Status.OK if action is None else Status.WARNING
+        trouble = Status.FAILED if unlisted else Status.WARNING
+        status = Status.OK if action is None else trouble
         return Finding(check="files", status=status, message=message, action=action)
     again = "send these studies again from the PACS: what is there already changes nothing"
     return Finding(
@@ -49,7 +55,7 @@ def check_files(settings: Settings, *, repair: bool) -> Finding:
 
 def _action(counted: Counter[Kind], *, foreign: bool, aside: bool) -> str | None:
     """Say what to do besides what lost images ask for."""
-    if counted[Kind.UNREADABLE] or counted[Kind.FAILED]:
+    if counted[Kind.UNLISTED] or counted[Kind.UNREADABLE] or counted[Kind.FAILED]:
         return "see to the disk, and that the service's user may read the spool"
     if counted[Kind.UNFILED] or counted[Kind.LEFT_OVER]:
         return REPAIR

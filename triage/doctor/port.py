@@ -3,8 +3,9 @@
 from datetime import UTC, datetime
 
 from triage.dicom import certificate, codec_samples, codecs, scu, tls
+from triage.dicom.access import DOCTOR
 from triage.doctor.findings import Finding, Status
-from triage.errors import CertificateWanted, NobodyListens, SendFailed
+from triage.errors import AssociationRejected, CertificateWanted, NobodyListens, SendFailed
 from triage.settings import Settings
 
 
@@ -76,6 +77,7 @@ def check_receiver(settings: Settings) -> Finding:
             host=reached,
             port=port,
             called_ae_title=settings.dicom.ae_title,
+            calling_ae_title=DOCTOR,
             context=tls.client_context(files) if files else None,
         )
     except CertificateWanted as error:  # a word of the port, and as it should be
@@ -87,12 +89,21 @@ def check_receiver(settings: Settings) -> Finding:
             message=str(error),
             action="start the daemon (systemctl start triage, or triage serve)",
         )
-    except SendFailed as error:  # it is there, and does not admit this command
+    except AssociationRejected as error:  # it is there, and does not admit this command
         return Finding(
             check="receiver",
             status=Status.WARNING,
             message=str(error),
-            action="add this machine to dicom.allow, if it is to be checked from here",
+            action="nothing, for it answers, and senders are not concerned; if this check is to "
+            "come in, do what the daemon's log says (doctor_refused: the check, and what admits)",
+        )
+    except SendFailed as error:
+        return Finding(
+            check="receiver",
+            status=Status.WARNING,
+            message=str(error),
+            action="restart the daemon if the settings have changed since it started; else do what "
+            "its log says",
         )
     over = " over TLS" if files else ""
     return Finding(check="receiver", status=Status.OK, message=f"{where} answers C-ECHO{over}")

@@ -1,13 +1,14 @@
 """Database and spool checked: reachable, writable, private, and how full the queue is."""
 
 import shutil
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 from triage.doctor.findings import Finding, Status
 from triage.errors import TriageError
 from triage.settings import Settings
-from triage.store import queries, rights, schema
+from triage.store import guard, queries, rights, schema
 from triage.store.database import Database
 from triage.store.spool import Spool
 
@@ -77,6 +78,23 @@ def check_rights(settings: Settings) -> Finding:
 def _outermost(places: list[Path]) -> list[Path]:
     """Leave out what lies in another of the places."""
     return [place for place in places if not set(place.parents) & set(places)]
+
+
+def check_audit(settings: Settings) -> Finding:
+    """Whether the database itself still keeps everybody from changing the audit trail."""
+    with closing(Database(settings.database.url)) as database:
+        schema.require_latest(database)
+        allowed = guard.unguarded(database)
+    if allowed:
+        return Finding(
+            check="audit",
+            status=Status.FAILED,
+            message=f"{database.name} would let somebody change the audit trail "
+            f"({', '.join(allowed)}): its triggers are gone or switched off",
+            action="find out who did that, and compare the trail with that of a backup; then put "
+            "the triggers back with the statements in OPERATIONS.md, The audit trail",
+        )
+    return Finding(check="audit", status=Status.OK, message="the audit trail only grows")
 
 
 def check_queue(settings: Settings) -> Finding:

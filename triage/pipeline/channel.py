@@ -6,6 +6,17 @@ how the scorer is, and the end of the connection means that the parent is gone.
 
 import select
 import socket
+from enum import StrEnum
+
+
+class ScorerState(StrEnum):
+    """How the scorer is. Whatever it is, the receiver serves."""
+
+    LOADING = "loading"
+    READY = "ready"
+    NO_MODEL = "no model"
+    RESTARTING = "restarting"
+    OFF = "off"  # this daemon has not the role
 
 
 class Orphaned(Exception):
@@ -23,8 +34,8 @@ class Channel:
         """Return the descriptor that can be read when the parent wakes us, or is gone."""
         return self._connection.fileno()
 
-    def tell(self, state: str) -> None:
-        """Report the state, a `ScorerState`; said at every turn, it is the heartbeat too."""
+    def tell(self, state: ScorerState) -> None:
+        """Report the state; said at every turn, it is the heartbeat too."""
         try:
             self._connection.send(f"{state}\n".encode())
         except BlockingIOError:  # the parent is busy and has our word in its buffer

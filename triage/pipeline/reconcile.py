@@ -33,6 +33,7 @@ log = logs.get(__name__)
 GRACE = 60.0  # seconds for which a file may wait for its row: somebody may be about to file it
 RETRY = 5.0  # seconds until a database that is away is asked again, doubled each time
 LONGEST = 300.0  # seconds
+UNLISTED_RETRY = 3600.0  # seconds until a folder that the disk did not show is looked at again
 PATIENCE = 5.0  # seconds that the end of the daemon waits for the file in hand
 TOLD = 20  # lost files that the daemon's log names; `triage doctor` names them all
 
@@ -40,6 +41,7 @@ TOLD = 20  # lost files that the daemon's log names; `triage doctor` names them 
 class Kind(StrEnum):
     """What was found, or done about it."""
 
+    UNLISTED = "unlisted"  # a folder: the disk does not say what is in it
     YOUNG = "young"  # without a row, and perhaps about to get one
     UNFILED = "unfiled"  # without a row
     ADOPTED = "adopted"
@@ -55,7 +57,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Oddity:
-    """One file or row that does not fit."""
+    """One file or row that does not fit, or the folder where nobody knows."""
 
     kind: Kind
     file: SpooledFile | None = None
@@ -75,11 +77,15 @@ class Reconciler:
     def folder(self, name: str, *, repair: bool) -> Iterator[Oddity]:
         """Yield what does not fit in one folder; with *repair*, bring together what can be.
 
-        A file that cannot be dealt with is yielded and keeps no other from it. Raises
-        DatabaseUnavailable or SpoolUnavailable where nothing can be, not even looked at.
+        A file that cannot be dealt with is yielded and keeps no other from it, and so is the
+        folder where it cannot be listed. Raises DatabaseUnavailable.
         """
         # Files first: whatever is listed and has no row after that had none when it was listed.
-        files = {file.digest: file for file in self.spool.files(name)}
+        try:
+            files = {file.digest: file for file in self.spool.files(name)}
+        except SpoolUnavailable as error:
+            yield Oddity(kind=Kind.UNLISTED, why=str(error))
+            return
         due_before = self.allowance.due_before(datetime.now(UTC))
         known = known_files(self.database, name, files, due_before)
         for file in files.values():
@@ -173,7 +179,10 @@ class Reconciler:
 
 
 class AtStart:
-    """Reconciles once, in the background of a daemon that serves already."""
+    """Reconciles once, in the background of a daemon that serves already.
+
+    What the disk does not show then is said, and looked at again now and then.
+    """
 
     def __init__(self, reconciler: Reconciler, wake: Callable[[], None]) -> None:
         """*wake* tells the scorer that there is something for it."""
@@ -181,6 +190,7 @@ class AtStart:
         self._wake = wake
         self._ended = threading.Event()
         self._found: Counter[Kind] = Counter()
+        self._unlisted: list[str] = []  # the folders that could not be listed the last time
         self._thread = threading.Thread(target=self._run, name="reconcile", daemon=True)
 
     def start(self) -> None:
@@ -194,16 +204,24 @@ class AtStart:
             self._thread.join(PATIENCE)
 
     def _run(self) -> None:
-        started, begun = time.time(), time.monotonic()
+        started = time.time()
         try:
-            # What a daemon that was killed just before us had written and not filed, and what
-            # somebody else may have had his hands on.
-            once_more = self._look_through(FOLDERS, started)
-            if once_more and not self._ended.wait(GRACE):
-                self._look_through(once_more, started, again=True)
+            self._reconcile(FOLDERS, started)
+            while self._unlisted and not self._ended.wait(UNLISTED_RETRY):
+                self._reconcile(self._unlisted, started)
         except Exception:  # whatever it is, the daemon serves on
             log.exception("loop_failed", loop="reconcile")
-            return
+
+    def _reconcile(self, names: Iterable[str], started: float) -> None:
+        """Look through folders, and say what that came to."""
+        begun = time.monotonic()
+        self._found.clear()
+        self._unlisted = []
+        # What a daemon that was killed just before us had written and not filed, and what
+        # somebody else may have had his hands on, is left for a while.
+        once_more = self._look_through(names, started)
+        if once_more and not self._ended.wait(GRACE):
+            self._look_through(once_more, started, again=True)
         if not self._ended.is_set():
             found = {str(kind): count for kind, count in self._found.items()}
             log.info("spool_reconciled", seconds=round(time.monotonic() - begun, 3), **found)
@@ -213,7 +231,7 @@ class AtStart:
     ) -> list[str]:
         """Bring folders together; return those to look through once more.
 
-        A folder that cannot be looked through keeps no other from it: it comes again last.
+        One is waited for as long as the database is away, and comes again last.
         """
         waiting, once_more, pause = deque(names), [], RETRY
         while waiting and not self._ended.is_set():
@@ -222,7 +240,7 @@ class AtStart:
             try:
                 if self._go_through(name, started, again=again):
                     once_more.append(name)
-            except (DatabaseUnavailable, SpoolUnavailable) as error:
+            except DatabaseUnavailable as error:
                 log.warning("reconciliation_waits", reason=str(error))
                 waiting.append(name)
                 self._ended.wait(pause)
@@ -239,6 +257,8 @@ class AtStart:
         for oddity in self._reconciler.folder(name, repair=True):
             if self._ended.is_set():
                 break
+            if oddity.kind is Kind.UNLISTED:
+                self._unlisted.append(name)
             if oddity.kind is Kind.YOUNG:
                 # What came since we started is the business of whoever received it.
                 once_more |= oddity.file is not None and oddity.file.written_at < started
@@ -252,6 +272,8 @@ class AtStart:
         return once_more
 
     def _tell(self, oddity: Oddity) -> None:
+        if oddity.kind is Kind.UNLISTED and self._found[Kind.UNLISTED] <= TOLD:
+            log.error("folder_unreadable", reason=oddity.why)
         if oddity.kind is Kind.UNREADABLE and oddity.file is not None:
             log.warning("file_unreadable", file=f"{oddity.file.digest}.dcm", reason=oddity.why)
         if oddity.kind is Kind.FAILED and oddity.file is not None:

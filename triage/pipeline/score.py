@@ -8,7 +8,6 @@ socket (`triage.pipeline.channel`).
 
 import contextlib
 import json
-import math
 import os
 import signal
 import socket
@@ -16,17 +15,15 @@ import sys
 import threading
 import time
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from triage import logs
-from triage.core.reasons import Code, reason
-from triage.errors import DatabaseUnavailable, ModelUnusable, ScorerBroken, TriageError
+from triage.errors import DatabaseUnavailable, ScorerBroken
 from triage.model.cores import usable_cores
-from triage.pipeline.channel import Channel, Orphaned
+from triage.pipeline.channel import Channel, Orphaned, ScorerState
 from triage.pipeline.decoders import Decoders
 from triage.pipeline.holder import holder, is_dead
+from triage.pipeline.loading import Loader
 from triage.pipeline.moves import tell_moves
 from triage.pipeline.views import Source, Views
 from triage.settings import Settings
@@ -43,16 +40,10 @@ from triage.store.scoring import (
     save_results,
 )
 from triage.store.spool import Spool
-from triage.store.unscored import explain_new, explain_pending
-
-if TYPE_CHECKING:
-    from triage.model.scorer import Scorer
 
 log = logs.get(__name__)
 
 POLL = 1.0  # seconds between looks at the queue when nobody wakes us; another daemon may feed it
-RETRY_LOADING = 60.0  # seconds until a model that could not be loaded is tried again
-MODEL_POLL = 5.0  # seconds between looks for a model while there is none
 BATCH = 16  # views that are held at once: two of the network's batches
 SLOW = 64  # slow views that are held besides: more than hang unless a whole disk does
 FINISH = 5.0  # seconds to end what is on its way when the parent is gone; it waits for 10
@@ -60,16 +51,6 @@ MIN_DECODERS = 2  # one for a slow view, one for all others
 
 
 BROKEN = os.EX_TEMPFAIL  # exit status: the network no longer works, whatever the view
-
-
-class ScorerState(StrEnum):
-    """How the scorer is. Whatever it is, the receiver serves."""
-
-    LOADING = "loading"
-    READY = "ready"
-    NO_MODEL = "no model"
-    RESTARTING = "restarting"
-    OFF = "off"  # this daemon has not the role
 
 
 class ScoringProcess:
@@ -82,16 +63,15 @@ class ScoringProcess:
         self._spool = Spool(settings.spool.directory, settings.spool.min_free)
         self._name = holder(os.getpid())
         self._busy = False
-        self._loaded: list[object] = []  # the checkpoints' files as they were read
-        self._look_again = 0.0
-        self._explained = ""  # what every view that waits has as its reason
         self._decoders = Decoders(max(MIN_DECODERS, min(usable_cores(), BATCH)), beat=self._beat)
+        # The decoders start beside torch, which takes longer.
+        self._model = Loader(settings.model, self._database, channel, self._decoders.tend)
         threading.Thread(target=self._keep_holds, name="holds", daemon=True).start()
 
     def run(self) -> None:
         """Serve until the parent is gone."""
         self._free_what_dead_ones_held()
-        scorer = self._load()
+        scorer = self._model.load()
         log.info(
             "scorer_ready",
             model=scorer.identity,
@@ -104,7 +84,7 @@ class ScoringProcess:
         try:
             while True:
                 self._channel.tell(ScorerState.READY)
-                self._look_at_model(scorer.identity)
+                self._model.look(scorer.identity)
                 try:
                     busy = self._turn(views)
                 except DatabaseUnavailable as error:
@@ -176,85 +156,6 @@ class ScoringProcess:
                 _tell(saved)
                 return saved
 
-    def _load(self) -> "Scorer":
-        """Load the model, waiting for one to appear as long as there is none.
-
-        What the file is to blame for is tried again when the file changes,
-        anything else (a GPU without memory, a machine that forbids torch what
-        it needs) after a while.
-        """
-        seen: list[object] | None = None
-        told = ""
-        again = 0.0
-        while True:
-            present = self._fingerprints()
-            if present != seen or time.monotonic() > again:
-                seen, again = present, math.inf
-                self._channel.tell(ScorerState.LOADING)
-                try:
-                    scorer = self._open()
-                    self._require_unchanged(present)
-                    return scorer
-                except Exception as error:
-                    unexpected = not isinstance(error, TriageError)
-                    again = time.monotonic() + RETRY_LOADING if unexpected else math.inf
-                    why = f"{type(error).__name__}: {error}" if unexpected else str(error)
-                    if why != told:
-                        told = why
-                        log.error("no_model", reason=told, exc_info=unexpected)
-            self._channel.tell(ScorerState.NO_MODEL)
-            self._explain(reason(Code.NO_MODEL, told))
-            self._channel.wait(MODEL_POLL)
-
-    def _open(self) -> "Scorer":
-        from triage.model.ensemble import read_cards
-
-        read_cards(self._settings.model)
-        self._decoders.tend()  # they start beside torch, which takes longer
-        from triage.model.scorer import open_scorer
-
-        return open_scorer(self._settings.model)
-
-    def _fingerprints(self) -> list[object]:
-        return [_fingerprint(path) for path in self._settings.model.paths]
-
-    def _require_unchanged(self, present: list[object]) -> None:
-        """Raise ModelUnusable if a checkpoint changed while it was read; `_load` reads it again.
-
-        A copy that is under way may have its whole length already, and numbers that fit.
-        """
-        if self._fingerprints() != present:
-            paths = ", ".join(self._settings.model.paths)
-            raise ModelUnusable(f"{paths}: is being written; it is read when that is over")
-        self._loaded = present
-
-    def _look_at_model(self, identity: str) -> None:
-        """Say it, once, when a checkpoint is no longer the one that scores."""
-        if time.monotonic() < self._look_again:
-            return
-        self._look_again = time.monotonic() + MODEL_POLL
-        present = self._fingerprints()
-        if present != self._loaded:
-            self._loaded = present
-            log.warning(
-                "model_replaced",
-                model=identity,
-                paths=list(self._settings.model.paths),
-                action="the former model goes on scoring; restart the daemon to use the file",
-            )
-
-    def _explain(self, why: str) -> None:
-        try:
-            after: int | None = 0
-            while why != self._explained and after is not None:
-                after = explain_pending(self._database, why, _now(), after)
-                self._channel.tell(ScorerState.NO_MODEL)
-            self._explained = why
-            while explain_new(self._database, why, _now()):
-                self._channel.tell(ScorerState.NO_MODEL)
-        except DatabaseUnavailable as error:
-            log.warning("database_unavailable", reason=str(error))
-
     def _free_what_dead_ones_held(self) -> None:
         try:
             freed = free_views_of_dead(self._database, is_dead, _now(), Blame.NONE)
@@ -289,14 +190,6 @@ def _tell(saved: Saved) -> None:
 
 def _through(views: Views[Work], wake: int | None = None) -> list[Result]:
     return [Result(work=work, **vars(verdict)) for work, verdict in views.take(POLL, wake)]
-
-
-def _fingerprint(path: str) -> object:
-    try:
-        status = Path(path).stat()
-    except OSError:
-        return "absent"
-    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def main() -> None:

@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 
 from triage import logs
 from triage.errors import DatabaseUnavailable
+from triage.pipeline.channel import ScorerState
 from triage.pipeline.holder import holder
 from triage.pipeline.moves import tell_moves
-from triage.pipeline.score import BROKEN, ScorerState
+from triage.pipeline.score import BROKEN
 from triage.settings import Settings
 from triage.store.database import Database
 from triage.store.scoring import Blame, free_views_of_dead

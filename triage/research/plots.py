@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 
 from triage.core.agreement import Confusion, Interval, proportion
 from triage.research.document import Report
-from triage.research.evaluate import Judged
+from triage.research.marks import curve, errors, point, roc_axes
 from triage.research.raters import RaterStudy
-from triage.research.statistics import Calibration, roc
+from triage.research.statistics import Calibration
 from triage.research.svg import COLOURS, drawing
 from triage.research.tables import missing
 
@@ -23,9 +23,9 @@ def roc_overall(report: Report) -> str:
     """Return the ROC over all studies, with the threshold's place on it."""
     overall = report.figures.overall
     with drawing("roc", 5.2, 4.9) as (figure, drawn):
-        axes = _roc_axes(figure.add_subplot())
-        _curve(axes, report.judged, [study.truth for study in report.judged], width=2.2)
-        _point(axes, overall.confusion, "o", COLOURS["ink"], "model at its threshold")
+        axes = roc_axes(figure.add_subplot())
+        curve(axes, report.judged, [study.truth for study in report.judged], width=2.2)
+        point(axes, overall.confusion, "o", COLOURS["ink"], "model at its threshold")
         axes.legend(loc="lower right")
     return drawn[0]
 
@@ -43,20 +43,20 @@ def roc_by_type(report: Report) -> str:
                 continue
             part, figures = list(parts.items())[place]
             some = [study for study in report.judged if study.study_type is part]
-            _roc_axes(axes, small=True)
+            roc_axes(axes, small=True)
             axes.set_xlabel("")
             axes.set_ylabel("")
             axes.set_title(f"{part} (n={len(some)})")
             axes.tick_params(labelbottom=place + columns >= len(parts))  # the lowest of its column
-            _curve(
+            curve(
                 axes,
                 report.judged,
                 [study.truth for study in report.judged],
                 colour="muted",
                 width=0.9,
             )
-            if _curve(axes, some, [study.truth for study in some], width=2):
-                _point(axes, figures.confusion, "o", COLOURS["ink"], None)
+            if curve(axes, some, [study.truth for study in some], width=2):
+                point(axes, figures.confusion, "o", COLOURS["ink"], None)
             else:
                 axes.text(0.97, 0.03, missing(len(some)), ha="right", va="bottom")
         figure.supxlabel("1 − specificity", size=10)
@@ -113,7 +113,7 @@ def raters_kappa(study: RaterStudy) -> str:
             shift = (place - (len(readers) - 1) / 2) * 0.75 / len(readers)
             rows = [(row + shift, _counts_of(some, reader)) for row, (_, some) in enumerate(scopes)]
             defined = [(row, counts.kappa) for row, counts in rows if counts.kappa]
-            _errors(
+            errors(
                 axes,
                 [kappa.value for _, kappa in defined],
                 [row for row, _ in defined],
@@ -134,67 +134,16 @@ def raters_kappa(study: RaterStudy) -> str:
 def raters_roc(report: Report, study: RaterStudy) -> str:
     """Return the model's ROC against the gold standard, the raters as points beside it."""
     with drawing("raters-roc", 5.2, 4.9) as (figure, drawn):
-        axes = _roc_axes(figure.add_subplot())
+        axes = roc_axes(figure.add_subplot())
         rated = [judged for judged in report.judged if judged.key in study.truth]
-        _curve(axes, rated, [study.truth[judged.key] for judged in rated], width=2.2)
+        curve(axes, rated, [study.truth[judged.key] for judged in rated], width=2.2)
         overall = study.readers.overall
         for place, (name, counts) in enumerate(overall.raters.items()):
             look = _look(place, name)
-            _point(axes, counts, look["marker"], look["color"], _shown(name))
-        _point(axes, overall.model, "o", COLOURS["ink"], "model at its threshold")
+            point(axes, counts, look["marker"], look["color"], _shown(name))
+        point(axes, overall.model, "o", COLOURS["ink"], "model at its threshold")
         axes.legend(loc="lower right")
     return drawn[0]
-
-
-def _roc_axes(axes: Axes, *, small: bool = False) -> Axes:
-    axes.plot((0, 1), (0, 1), color=COLOURS["muted"], linewidth=1, linestyle=(0, (4, 3)))
-    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-    ticks = (0, 0.5, 1) if small else (0, 0.2, 0.4, 0.6, 0.8, 1)
-    axes.set_xticks(ticks)
-    axes.set_yticks(ticks)
-    axes.set(xlabel="1 − specificity", ylabel="sensitivity")
-    axes.grid()
-    return axes
-
-
-def _curve(
-    axes: Axes,
-    studies: Sequence[Judged],
-    truth: Sequence[bool],
-    *,
-    width: float,
-    colour: str = "accent",
-) -> bool:
-    """Draw a ROC and say whether there is one."""
-    curve = roc(truth, [study.probability for study in studies])
-    if curve is None:
-        return False
-    axes.plot(
-        curve.false_positive_rate,
-        curve.true_positive_rate,
-        color=COLOURS[colour],
-        linewidth=width,
-        solid_joinstyle="miter",
-    )
-    return True
-
-
-def _point(axes: Axes, counts: Confusion, marker: str, colour: str, label: str | None) -> None:
-    """Mark where a reader stands: a point, with Wilson's intervals along both axes."""
-    alarms = proportion(counts.fp, counts.normal)
-    if counts.sensitivity is None or alarms is None:
-        return
-    _errors(
-        axes,
-        [alarms.value],
-        [counts.sensitivity.value],
-        [alarms.interval],
-        [counts.sensitivity.interval],
-        marker=marker,
-        markersize=8,
-        color=colour,
-        label=label,
-    )
 
 
 def _forest(
@@ -211,7 +160,7 @@ def _forest(
                 0.02, row, missing(count(some)), va="center", transform=axes.get_yaxis_transform()
             )
             continue
-        _errors(
+        errors(
             axes,
             [found.value],
             [row],
@@ -222,41 +171,6 @@ def _forest(
     axes.set_title(title)
     axes.set_xlim(right=1.02)
     axes.grid(axis="x")
-
-
-def _errors(
-    axes: Axes,
-    x: Sequence[float],
-    y: Sequence[float],
-    across: Sequence[Interval],
-    along: Sequence[Interval] | None = None,
-    **look: Any,
-) -> None:
-    """Draw points with intervals across, and along y where given."""
-
-    def reach(values: Sequence[float], intervals: Sequence[Interval]) -> list[list[float]]:
-        pairs = list(zip(values, intervals, strict=True))
-        # A percentile interval need not hold the figure that it belongs to.
-        return [
-            [max(0.0, value - interval.low) for value, interval in pairs],
-            [max(0.0, interval.high - value) for value, interval in pairs],
-        ]
-
-    axes.errorbar(
-        x,
-        y,
-        xerr=reach(x, across),
-        yerr=reach(y, along) if along else None,
-        **{
-            "linestyle": "none",
-            "elinewidth": 1.4,
-            "markersize": 6,
-            "markeredgecolor": COLOURS["surface"],
-            "markeredgewidth": 0.8,
-            "zorder": 3,
-            **look,
-        },
-    )
 
 
 def _bins(axes: Axes, below: Axes, measured: Calibration) -> None:

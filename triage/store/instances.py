@@ -8,7 +8,7 @@ from sqlalchemy import Connection, case, insert, or_, select, update
 
 from triage.core.reasons import Code, reason
 from triage.core.study import Instance, InstanceState, ViewState
-from triage.store.tables import instance, view
+from triage.store.tables import history, instance, view
 
 SUPERSEDED = reason(Code.INSTANCE_REPLACED, "the same SOP instance came again with other bytes")
 PIXELS_DELETED = reason(
@@ -79,6 +79,19 @@ def note_file_is_there(connection: Connection, instance_id: int, size: int) -> N
     connection.execute(
         update(instance).where(instance.c.id == instance_id).values(deleted_at=None, size=size)
     )
+
+
+def was_restored(
+    connection: Connection, study_id: int, sop_instance_uid: str, since: datetime
+) -> bool:
+    """Say whether a file of the instance, which had gone, came back after *since*."""
+    back = select(history.c.id).where(
+        history.c.study_id == study_id,
+        history.c.kind == "file_restored",
+        history.c.detail == sop_instance_uid,
+        history.c.at >= since,
+    )
+    return connection.execute(back.limit(1)).first() is not None
 
 
 def requeue(connection: Connection, instance_id: int, *, everything: bool) -> bool:

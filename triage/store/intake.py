@@ -24,6 +24,7 @@ from triage.store.instances import (
     replace_instance,
     requeue,
     version,
+    was_restored,
 )
 from triage.store.spool import Kept
 from triage.store.tables import instance
@@ -161,7 +162,7 @@ def _file_again(
 ) -> Filed:
     """File bytes that are known: where their file had gone, what it was wanted for goes on."""
     restored = former.deleted_at is not None or (
-        kept is not None and _was_lost(former, received, kept)
+        kept is not None and _was_lost(connection, former, received, kept)
     )
     if not requeue(connection, former.id, everything=restored) and not restored:
         if former.size != received.size:  # of the file meta information around the same bytes
@@ -173,11 +174,15 @@ def _file_again(
     return Filed(Outcome.RESTORED, reopened=False, moves=(move,) if move else ())
 
 
-def _was_lost(former: Row[*tuple[Any, ...]], received: Instance, kept: Kept) -> bool:
+def _was_lost(
+    connection: Connection, former: Row[*tuple[Any, ...]], received: Instance, kept: Kept
+) -> bool:
     """Say whether what was found where the file belongs was not what its row had promised."""
-    # Another association may have brought the same object while this one looked for its file,
-    # and then the row promised nothing yet.
+    # Another association may have brought the same object while this one looked for its file:
+    # then the row promised nothing yet, or the other one has restored it.
     if kept.whole or kept.at <= former.received_at:
+        return False
+    if was_restored(connection, former.study_id, received.sop_instance_uid, kept.at):
         return False
     # Of the row's size and not of the received one's, it differs by its file meta information.
     return bool(kept.found != former.size or former.size == received.size)

@@ -49,15 +49,15 @@ def claim(
 
 def release(
     database: Database, study_id: int, reader: str, now: datetime, operator: str = ""
-) -> None:
-    """Give up a claim. An unclaimed study stays as it is.
+) -> bool:
+    """Give up a claim, and say whether there was one; an unclaimed study stays as it is.
 
     Raises StudyClaimed, naming the holder, when another reader has it.
     """
     with database.writing() as connection:
         row = _locked(connection, study_id)
         if row.reading_state != ReadingState.CLAIMED:
-            return
+            return False
         if row.claimed_by != reader:
             raise StudyClaimed(
                 f"{row.study_instance_uid} is claimed by {row.claimed_by}; "
@@ -72,6 +72,7 @@ def release(
         )
         record(connection, study_id, now, "released", actor=reader)
         note(connection, study_id, AuditKind.RELEASED, _actor(reader, operator), now)
+        return True
 
 
 def mark_read(

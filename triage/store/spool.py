@@ -154,7 +154,7 @@ class Spool:
 
         Raises SpoolUnavailable.
         """
-        with self._translated():
+        with self._translated(self.directory / folder):
             try:
                 with os.scandir(self.directory / folder) as entries:
                     for entry in entries:
@@ -195,7 +195,8 @@ class Spool:
             own = set(self._inner())
             found = [path for path in self.directory.iterdir() if path not in own]
             for name in FOLDERS:
-                with suppress(FileNotFoundError), os.scandir(self.directory / name) as entries:
+                # One that cannot be listed is named by whoever looks for the objects in it.
+                with suppress(OSError), os.scandir(self.directory / name) as entries:
                     found += [Path(entry.path) for entry in entries if not _is_ours(entry, name)]
         return found
 
@@ -205,12 +206,12 @@ class Spool:
             return sum(1 for _ in self._quarantine.iterdir()) if self._quarantine.is_dir() else 0
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translated(self, place: Path | None = None) -> Iterator[None]:
         try:
             yield
         except OSError as error:
             kind = SpoolFull if error.errno in _FULL else SpoolUnavailable
-            raise kind(f"{self.directory}: {error.strerror or error}") from error
+            raise kind(f"{place or self.directory}: {error.strerror or error}") from error
 
 
 def _is_ours(entry: os.DirEntry[str], folder: str) -> bool:
