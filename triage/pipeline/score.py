@@ -96,9 +96,13 @@ class ScoringProcess:
             "scorer_ready",
             model=scorer.identity,
             sha256=scorer.sha256,
+            backend=scorer.backend,
             device=scorer.device,
             precision=scorer.precision,
+            because=scorer.choice.why,
+            not_chosen=list(scorer.choice.others),
             threads=scorer.threads,
+            batch=scorer.batch,
         )
         views: Views[Work] = Views(scorer, self._decoders)
         try:
