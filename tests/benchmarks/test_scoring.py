@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.benchmark, pytest.mark.fracatlas]
 
 SIDE = 224
 SIZES = (1, 2, 4, 8, 16)
-ROUNDS = 5
+ROUNDS = 3
 OBJECTS = 400
 SLICES = 4  # of the objects, by turns the one way and the other
 LEAST = 4.0  # times as fast as the plain loop

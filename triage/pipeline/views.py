@@ -87,6 +87,7 @@ class Views(Generic[T]):
     def __init__(self, scorer: "Scorer", decoders: Decodes) -> None:
         self._scorer = scorer
         self._decoders = decoders
+        self.batch = scorer.batch  # views that pass the network together at most
         self._numbers = count()
         self._decoding: dict[int, tuple[T, Source]] = {}
         self._decoded: list[_Decoded[T]] = []
@@ -156,14 +157,14 @@ class Views(Generic[T]):
         if self._passing or not self._decoded:
             return math.inf
         alone = not self._decoding  # nobody is to be waited for
-        full = len(self._decoded) >= self._scorer.batch
+        full = len(self._decoded) >= self.batch
         return 0.0 if alone or full else self._decoded[0].at + PATIENCE
 
     def _begin_pass(self) -> bool:
         """Send decoded views through the network, if it is time; say whether it was."""
         if time.monotonic() < self._due():
             return False
-        batch = self._decoded[: self._scorer.batch]
+        batch = self._decoded[: self.batch]
         del self._decoded[: len(batch)]
         future = self._network.submit(self._scorer.explain, [each.image for each in batch])
         self._passing = batch, future
