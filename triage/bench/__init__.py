@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from triage import __version__
 from triage.bench import decoding, receiving, together
+from triage.bench.decoding import Decoded
+from triage.bench.receiving import Received
+from triage.bench.together import Together
 from triage.core.capacity import Capacity, capacity
 from triage.errors import ModelUnusable, UsageError
 from triage.model.card import chosen_paths
@@ -36,10 +39,10 @@ class Report:
     """Everything that was measured; a part without a model stays empty."""
 
     machine: dict[str, Any]
-    receiving: list[receiving.Received] = field(default_factory=list)
-    decoding: list[decoding.Decoded] = field(default_factory=list)
+    receiving: list[Received] = field(default_factory=list)
+    decoding: list[Decoded] = field(default_factory=list)
     scoring: "list[Scored]" = field(default_factory=list)
-    together: "together.Together | None" = None
+    together: Together | None = None
     capacity: Capacity | None = None
     without: str = ""  # why nothing was scored
 
@@ -89,7 +92,7 @@ def _picture_for(scorer: "Scorer | None") -> tuple[int, str]:
     return preprocessing.size, preprocessing.resize
 
 
-def _capacity(report: Report, whole: together.Together) -> Capacity:
+def _capacity(report: Report, whole: Together) -> Capacity:
     large = [one for one in report.receiving if one.objects == "large"]
     native = report.decoding[0]
     return capacity(
