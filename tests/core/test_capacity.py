@@ -18,7 +18,12 @@ def test_the_slowest_stage_by_itself_is_the_limit():
 
 @pytest.mark.parametrize(
     ("together", "said"),
-    [(0.01, "about 12 "), (1.0, "about 1,200 "), (8.76, "about 11,000 "), (1000.0, "about 1,200,000 ")],
+    [
+        (0.01, "about 12 "),
+        (1.0, "about 1,200 "),
+        (8.76, "about 11,000 "),
+        (1000.0, "about 1,200,000 "),
+    ],
 )
 def test_no_more_digits_are_said_than_were_measured(together, said):
     assert said in capacity(together, {"scoring": 1.0}).sentence

@@ -14,9 +14,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("made")
     y, x = np.mgrid[:300, :200]
     pixels = (5 * x + 9 * y + np.random.default_rng(0).integers(0, 20, x.shape)).astype(np.uint16)
-    header = radiograph.StudyHeader(
-        study_instance_uid=radiograph.uid(), study_type=StudyType.WRIST
-    )
+    header = radiograph.StudyHeader(study_instance_uid=radiograph.uid(), study_type=StudyType.WRIST)
     radiograph.save(radiograph.digital_radiograph(pixels, header), folder / "native.dcm")
     return transcode(folder / "native.dcm", folder)
 

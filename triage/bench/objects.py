@@ -1,6 +1,7 @@
 """What is sent and decoded: a radiograph as a detector makes it, and one as an archive holds it."""
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -56,5 +57,6 @@ def write(pixels: Pixels, folder: Path, count: int) -> Iterator[Path]:
         yield path
 
 
+@cache
 def _wrist() -> NDArray[np.uint16]:
     return phantoms.expose(hand.wrist_pa(), Side.RIGHT, seed=(0,)).pixels
