@@ -199,7 +199,7 @@ class ModelSettings(Section):
     path: str | tuple[str, ...] = ""
     sha256: str | tuple[str, ...] = ""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    backend: Literal["auto", "torch"] = "auto"
+    backend: Literal["auto", "torch", "openvino"] = "auto"
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
 
     @field_validator("path", mode="before")
@@ -250,6 +250,17 @@ class ModelSettings(Section):
         if isinstance(self.sha256, tuple):
             return self.sha256
         return (self.sha256,) if self.sha256 else ()
+
+    @property
+    def exact(self) -> Self:
+        """These settings for figures that are to be the same everywhere.
+
+        What they leave open is torch in float32, whatever else would be faster here.
+        """
+        exact = {"backend": "torch", "precision": "float32"}
+        return self.model_copy(
+            update={key: value for key, value in exact.items() if getattr(self, key) == "auto"}
+        )
 
     def naming(self, *paths: Path) -> Self:
         """Return these settings for checkpoints that somebody names: no hash is asked of them."""

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.support import dcmtk, studies
+from tests.support.models import EXACT
 from tests.support.studies import study_uid
 from tests.support.waiting import wait_until
 from triage.core.studytype import StudyType
@@ -61,7 +62,7 @@ def test_the_daemons_probability_is_the_evaluations(daemon, pictures, fracatlas,
     from triage.research.mura import read_dataset
     from triage.research.predictions import predict
 
-    scorer = Scorer(interim_model, device="cpu", precision="float32", threads=1)
+    scorer = Scorer(interim_model, **EXACT, threads=1)
     wanted = {path.resolve(): name for name, path in pictures.items()}
     labelled = {
         wanted[path.resolve()]: study

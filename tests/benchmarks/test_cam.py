@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from tests.support.models import EXACT
 from triage.model import cam, checkpoint
 from triage.model.card import Card, Preprocessing
 from triage.model.densenet import densenet169
-from triage.model.scorer import BATCH_SIZE, Scorer
+from triage.model.scorer import Scorer
 
 pytestmark = pytest.mark.benchmark
 
@@ -30,7 +31,7 @@ def scorer(tmp_path_factory):
     )
     torch.manual_seed(169)
     checkpoint.save(path, densenet169().state_dict(), card)
-    return Scorer(path, device="cpu", precision="float32")
+    return Scorer(path, **EXACT)
 
 
 def test_a_map_costs_next_to_nothing(scorer, report_figure):
@@ -39,7 +40,7 @@ def test_a_map_costs_next_to_nothing(scorer, report_figure):
     random = np.random.default_rng(1)
     views = [
         scorer.prepare(random.integers(0, 256, (side, side), dtype=np.uint8))
-        for _ in range(BATCH_SIZE)
+        for _ in range(scorer.batch)
     ]
     _, network = checkpoint.load(scorer.paths[0])
     network = network.to(memory_format=torch.channels_last)
@@ -62,8 +63,8 @@ def test_a_map_costs_next_to_nothing(scorer, report_figure):
             # Of the processor, all threads: what other work on the machine takes is not in it.
             began, clock = time.process_time(), time.perf_counter()
             work()
-            times.append((time.process_time() - began) / BATCH_SIZE)
-            spent.append((times, (time.perf_counter() - clock) / BATCH_SIZE))
+            times.append((time.process_time() - began) / scorer.batch)
+            spent.append((times, (time.perf_counter() - clock) / scorer.batch))
 
     ratio = statistics.median(plain) / statistics.median(whole)
     waited = [statistics.median(t for of, t in spent if of is times) for times in (plain, whole)]

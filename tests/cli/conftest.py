@@ -9,7 +9,12 @@ from triage import cli
 
 @pytest.fixture
 def triage(monkeypatch, capfd):
-    """Return a function that runs a command: (exit code, standard output, standard error)."""
+    """Return a function that runs a command: (exit code, standard output, standard error).
+
+    Its numbers are those that must be equal everywhere, unless the test sets something else.
+    """
+    monkeypatch.setenv("TRIAGE_MODEL__BACKEND", "torch")
+    monkeypatch.setenv("TRIAGE_MODEL__PRECISION", "float32")
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["triage", *map(str, arguments)])

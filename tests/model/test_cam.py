@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from tests.support.models import EXACT
 from triage.core.activation import CoarseMap
 from triage.model import cam, checkpoint
 from triage.model.preprocess import place, scale
 from triage.model.scorer import Scorer
-from triage.model.selfcheck import specimens
+from triage.model.specimens import specimens
 
 RAMP = np.arange(256) / 255  # strengths, from nothing to full
 # Machado et al. 2009, "A Physiologically-based Model for Simulation of Color Vision
@@ -41,7 +42,7 @@ def biased(weights, card, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def scorer(biased):
-    return Scorer(biased, device="cpu", precision="float32")
+    return Scorer(biased, **EXACT)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def test_the_mean_of_the_map_and_the_bias_are_the_logit(biased, scorer, views):
 
 def test_the_temperature_divides_the_map_as_it_does_the_logit(save, card, weights, views, scorer):
     warm = replace(card, temperature=2.0, preprocessing=replace(card.preprocessing, size=96))
-    tempered = Scorer(save(warm), device="cpu").explain(views)
+    tempered = Scorer(save(warm), **EXACT).explain(views)
 
     for one, other in zip(tempered, scorer.explain(views), strict=True):
         assert one.map == pytest.approx(other.map / 2, abs=1e-5)

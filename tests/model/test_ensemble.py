@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+from tests.support.models import EXACT
 from triage.core.studytype import StudyType
 from triage.errors import ConfigurationError, ModelUnusable, UsageError
 from triage.model import checkpoint
 from triage.model.card import Preprocessing
 from triage.model.ensemble import Ensemble, read_cards
 from triage.model.scorer import Scorer, open_scorer
-from triage.model.selfcheck import specimens, try_out
+from triage.model.selfcheck import try_out
+from triage.model.specimens import specimens
 from triage.settings import ModelSettings
 
 
@@ -31,12 +33,12 @@ def write(weights, card, tmp_path):
 
 def alone(path):
     """Return what a member says of the built-in images, each prepared as its card wants it."""
-    scorer = Scorer(path, device="cpu", precision="float32")
+    scorer = Scorer(path, **EXACT)
     return scorer.explain([scorer.prepare(picture) for picture in specimens().values()])
 
 
 def together(*paths):
-    scorer = Scorer(*paths, device="cpu", precision="float32")
+    scorer = Scorer(*paths, **EXACT)
     return scorer.explain([scorer.prepare(picture) for picture in specimens().values()])
 
 
@@ -76,7 +78,7 @@ def test_the_threshold_is_the_mean_of_the_members(write):
     scorer = Scorer(
         write("a", threshold=0.4, thresholds={StudyType.WRIST: 0.9}),
         write("b", threshold=0.6, thresholds={StudyType.WRIST: 0.5, StudyType.HAND: 0.2}),
-        device="cpu",
+        **EXACT,
     )
 
     assert scorer.threshold(StudyType.WRIST) == pytest.approx(0.7)
@@ -106,7 +108,7 @@ def test_members_that_do_not_go_together_are_named(write, changes, says):
     paths = write("a", accepted=(StudyType.HAND,)), write("b", **changes)
 
     with pytest.raises(ConfigurationError, match=says):
-        Scorer(*paths, device="cpu")
+        Scorer(*paths, **EXACT)
     with pytest.raises(ConfigurationError, match=says):  # before torch is loaded, too
         read_cards(ModelSettings(path=tuple(map(str, paths))))
 
@@ -116,7 +118,7 @@ def test_a_member_that_is_missing_or_broken_is_named(write, tmp_path, weights, c
     with pytest.raises(ModelUnusable, match=r"gone\.safetensors: there is no such file"):
         open_scorer(ModelSettings(path=(str(a), str(tmp_path / "gone.safetensors"))))
 
-    scorer = Scorer(a, write("b"), device="cpu")
+    scorer = Scorer(a, write("b"), **EXACT)
     with pytest.raises(ModelUnusable, match=r"a\.safetensors: the network gives no finite"):
         scorer.score([np.full((3, 64, 64), np.nan, np.float32)])
 
@@ -124,11 +126,11 @@ def test_a_member_that_is_missing_or_broken_is_named(write, tmp_path, weights, c
 def test_the_settings_name_the_members(write, card):
     a, b = write("a"), write("b")
 
-    scorer = open_scorer(ModelSettings(path=(str(a), str(b)), device="cpu"))
+    scorer = open_scorer(ModelSettings(path=(str(a), str(b)), **EXACT))
 
     assert scorer.paths == (a, b)
     assert scorer.identity == "a 1 + b 1"
     assert try_out(scorer).spread <= 1e-6
     with pytest.raises(UsageError, match=r"a\.safetensors, .*b\.safetensors: is an ensemble"):
         _ = scorer.card
-    assert open_scorer(ModelSettings(path=(str(a),), device="cpu")).card == replace(card, name="a")
+    assert open_scorer(ModelSettings(path=(str(a),), **EXACT)).card == replace(card, name="a")

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from tests.support.models import EXACT
 from triage.model import cam, checkpoint
 from triage.model.card import Card, Preprocessing
 from triage.model.densenet import densenet169
@@ -65,7 +66,7 @@ def train(random):
 def test_the_peak_of_the_map_lies_in_the_lesion(seed, tmp_path, report_figure):
     torch.manual_seed(seed)
     checkpoint.save(tmp_path / "planted.safetensors", train(np.random.default_rng(seed)), CARD)
-    scorer = Scorer(tmp_path / "planted.safetensors", device="cpu", precision="float32")
+    scorer = Scorer(tmp_path / "planted.safetensors", **EXACT)
     fresh = np.random.default_rng(1000 + seed)
     cases = [view(fresh, abnormal=number % 2 == 1) for number in range(100)]
 

@@ -2,6 +2,7 @@ import shutil
 
 import pytest
 
+from tests.support.models import EXACT
 from triage.errors import ModelUnusable
 from triage.model import reference, stored
 from triage.model.card import chosen_paths, read_card
@@ -34,7 +35,7 @@ def test_without_a_reference_model_an_empty_path_is_no_model():
 
 def test_the_model_that_is_shipped_says_where_it_comes_from_and_computes_as_where_it_was_made():
     (path,) = SHIPPED.glob("*.safetensors")
-    scorer = Scorer(path, device="cpu", threads=1)
+    scorer = Scorer(path, **EXACT, threads=1)
     card = read_card(path)
 
     assert path.stat().st_size <= LARGEST

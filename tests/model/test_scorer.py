@@ -5,19 +5,21 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from tests.support.models import EXACT
 from triage.core.studytype import StudyType
 from triage.errors import ConfigurationError, ModelUnusable
 from triage.model import checkpoint
 from triage.model.card import to_metadata
 from triage.model.preprocess import read_picture
-from triage.model.scorer import BATCH_SIZE, Scorer, open_scorer
-from triage.model.selfcheck import specimens, try_out
+from triage.model.scorer import Scorer, open_scorer
+from triage.model.selfcheck import try_out
+from triage.model.specimens import specimens
 from triage.settings import ModelSettings
 
 
 @pytest.fixture(scope="module")
 def scorer(pristine):
-    return Scorer(pristine, device="cpu", precision="float32")
+    return Scorer(pristine, **EXACT)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,7 @@ def test_a_views_probability_depends_neither_on_its_batch_nor_on_its_place(score
 
 
 def test_more_views_than_a_batch_come_back_in_order(scorer, views):
-    many = [views[index % len(views)] for index in range(2 * BATCH_SIZE + 1)]
+    many = [views[index % len(views)] for index in range(2 * scorer.batch + 1)]
 
     probabilities = scorer.score(many)
 
@@ -64,7 +66,7 @@ def test_no_views_are_no_probabilities(scorer):
 
 def test_the_logit_is_divided_by_the_cards_temperature(save, card, scorer, views):
     [plain] = scorer.score(views[:1])
-    cooler = Scorer(save(replace(card, temperature=2.5), "cool.safetensors"), device="cpu")
+    cooler = Scorer(save(replace(card, temperature=2.5), "cool.safetensors"), **EXACT)
 
     [tempered] = cooler.score(views[:1])
 
@@ -76,13 +78,13 @@ def test_an_extreme_logit_is_a_probability_too(tmp_path, weights, card, views):
     for bias, expected in ((-60000, 0.0), (60000, 1.0)):
         state = weights | {"classifier.bias": torch.tensor([bias], dtype=torch.float32)}
         checkpoint.save(tmp_path / "far.safetensors", state, card)
-        assert Scorer(tmp_path / "far.safetensors", device="cpu").score(views[:1]) == [expected]
+        assert Scorer(tmp_path / "far.safetensors", **EXACT).score(views[:1]) == [expected]
 
 
 def test_the_threshold_is_the_cards(save, card):
     path = save(replace(card, threshold=0.4, thresholds={StudyType.WRIST: 0.7}))
 
-    scorer = Scorer(path, device="cpu")
+    scorer = Scorer(path, **EXACT)
 
     assert scorer.threshold(StudyType.WRIST) == 0.7
     assert scorer.threshold(None) == 0.4
@@ -101,7 +103,7 @@ def test_a_network_that_gives_no_number_is_refused_at_the_start(tmp_path, weight
     save_file(state, tmp_path / "a.safetensors", metadata=to_metadata(card))
 
     with pytest.raises(ModelUnusable, match="no finite number"):
-        Scorer(tmp_path / "a.safetensors", device="cpu")
+        Scorer(tmp_path / "a.safetensors", **EXACT)
 
 
 def test_an_empty_path_says_how_to_set_it():
@@ -109,8 +111,8 @@ def test_an_empty_path_says_how_to_set_it():
         open_scorer(ModelSettings())
 
 
-def test_the_settings_name_the_model_and_auto_is_float32(pristine, card):
-    scorer = open_scorer(ModelSettings(path=str(pristine), device="cpu"))
+def test_the_settings_name_the_model_and_how_it_is_run(pristine, card):
+    scorer = open_scorer(ModelSettings(path=str(pristine), **EXACT))
 
     assert scorer.card == card
     assert (scorer.device, scorer.backend, scorer.precision) == ("cpu", "torch", "float32")
@@ -138,7 +140,7 @@ def test_a_gpu_that_is_not_there_is_said(pristine):
 
 
 def test_bfloat16_stays_within_a_hundredth_of_float32(scorer, views):
-    coarse = Scorer(scorer.paths[0], device="cpu", precision="bfloat16")
+    coarse = Scorer(scorer.paths[0], **EXACT | {"precision": "bfloat16"})
 
     assert coarse.score(views) == pytest.approx(scorer.score(views), abs=0.01)
 
@@ -162,7 +164,7 @@ def test_real_weights_score_fractures_higher_than_healthy_bones(fracatlas, tmp_p
         tmp_path / "interim.safetensors",
         replace(card, preprocessing=preprocessing),
     )
-    scorer = Scorer(tmp_path / "interim.safetensors", device="cpu")
+    scorer = Scorer(tmp_path / "interim.safetensors", **EXACT)
     valid = fracatlas / "FracAtlas-MURA" / "valid"
 
     def mean(finding):

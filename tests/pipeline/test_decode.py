@@ -270,7 +270,7 @@ def test_who_waits_for_a_view_can_be_woken(start, trap):
     begun = time.monotonic()
 
     for _ in range(10):
-        assert pool.collect(1, ours) == []
+        assert pool.collect(1, [ours]) == []
 
     assert time.monotonic() - begun < 1
     os.close(ours)

@@ -1,5 +1,8 @@
 """Scoring a batch: what fails, fails alone, unless it is the network."""
 
+import select
+import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +15,7 @@ from triage.errors import ScorerBroken
 from triage.model.cam import unpack
 from triage.model.card import Card, Preprocessing
 from triage.model.ensemble import Ensemble
-from triage.pipeline.views import Source, Views
+from triage.pipeline.views import PATIENCE, Source, Views
 from triage.pipeline.wire import Kind, Unread
 
 SIDE = 32
@@ -34,6 +37,7 @@ class ToldScorer:
 
     ensemble = Ensemble((CARD,))
     device = "cpu"
+    batch = 8
 
     def __init__(self, error=None, *, works=True):
         self._error, self._works = error, works
@@ -68,8 +72,11 @@ class ToldDecoders:
             picture = self._wrong.get(request.path) or bytes([int(request.path)]) * request.side**2
             self._waiting.append((task, picture))
 
-    def collect(self, _seconds, _wake=None):
-        return [self._waiting.pop()] if self._waiting else []
+    def collect(self, seconds, wakes=()):
+        if self._waiting:
+            return [self._waiting.pop()]
+        select.select(wakes, [], [], seconds)
+        return []
 
 
 def score(scorer, sources, decoders):
@@ -77,8 +84,9 @@ def score(scorer, sources, decoders):
     views = Views(scorer, decoders)
     for number, source in enumerate(sources):
         views.put(number, source)
-    verdicts = dict(views.take(1))
-    assert not views
+    verdicts = {}
+    while views:
+        verdicts |= views.take(1)
     return [verdicts[number] for number in range(len(sources))]
 
 
@@ -168,3 +176,50 @@ def test_a_network_that_fails_on_everything_blames_no_view():
 
     with pytest.raises(ScorerBroken, match="lost device"):
         score(lost, [hand(1)], ToldDecoders())
+
+
+def test_a_lone_view_waits_for_no_other_that_is_still_decoded():
+    views = Views(ToldScorer(), ToldDecoders("slow"))
+    views.put("slow", hand("slow"))
+    waits = []
+    for _ in range(5):
+        views.put("lone", hand(255))
+        began = time.monotonic()
+        assert [name for name, _ in views.take(1)] == ["lone"]
+        waits.append(time.monotonic() - began)
+
+    assert PATIENCE <= 0.02
+    assert min(waits) < 0.5  # and not the second that it may take
+
+
+def test_what_is_decoded_while_the_network_is_busy_passes_next_and_keeps_no_decoder_waiting():
+    busy, decoders = BusyScorer(), ToldDecoders()
+    views = Views(busy, decoders)
+    views.put(1, hand(0))
+    assert views.take(0.05) == []  # its pass goes on
+    for number in range(2, 5):
+        views.put(number, hand(0))
+
+    assert views.take(0.05) == []
+    assert decoders.collect(0) == []  # they are decoded all the same
+    busy.go_on.set()
+
+    through = []
+    while views:
+        through += [number for number, _ in views.take(1)]
+    assert through[0] == 1
+    assert busy.passes == [1, 3]
+
+
+class BusyScorer(ToldScorer):
+    """Its passes wait until they may go on."""
+
+    def __init__(self):
+        super().__init__()
+        self.go_on = threading.Event()
+        self.passes = []
+
+    def explain(self, prepared):
+        self.passes.append(len(prepared))
+        assert self.go_on.wait(60)
+        return super().explain(prepared)

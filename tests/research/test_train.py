@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.support.models import EXACT
 from tests.support.mura import Listed, make_dataset
 from tests.support.training import HAND, WRIST, little_set, prepared
 from triage.errors import TrainingFailed, TrainingInterrupted, UsageError
@@ -139,7 +140,7 @@ def test_the_checkpoint_is_that_of_the_best_validation_loss(root, tmp_path):
 def test_the_figures_are_those_of_the_network_that_is_served(root, tmp_path):
     events = events_of(prepared(root, tmp_path / "m.safetensors", epochs=1))
 
-    scorer = Scorer(tmp_path / "m.safetensors", device="cpu", precision="float32", threads=1)
+    scorer = Scorer(tmp_path / "m.safetensors", **EXACT, threads=1)
     studies = read_dataset(root).split("valid").studies
     scores = [scorer.score([scorer.prepare(read_picture(s.images[0]))])[0] for s in studies]
     truth = [study.abnormal for study in studies]
@@ -200,7 +201,7 @@ def test_a_loss_that_is_no_number_ends_with_the_last_good_checkpoint(root, tmp_p
 
     assert "--learning-rate" in str(e.value)
     assert f"{run.out} holds the network of epoch 1" in str(e.value)
-    Scorer(run.out, device="cpu", threads=1)
+    Scorer(run.out, **EXACT, threads=1)
 
 
 def test_a_loss_that_is_no_number_in_the_first_epoch_says_that_there_is_no_checkpoint(

@@ -14,6 +14,9 @@ from triage.model.card import Card, Preprocessing
 from triage.model.densenet import densenet169
 from triage.model.scorer import Scorer
 
+# How numbers are computed that must be equal.
+EXACT = {"device": "cpu", "backend": "torch", "precision": "float32"}
+
 RANDOM = Card(
     name="random",
     version="1",
@@ -28,7 +31,7 @@ def score_directly(model: Path, pictures: Sequence[Any]) -> list[float]:
 
     On one thread: several would wait for each other where other tests keep the cores busy.
     """
-    scorer = Scorer(model, device="cpu", precision="float32", threads=1)
+    scorer = Scorer(model, **EXACT, threads=1)
     return scorer.score([scorer.prepare(pixels) for pixels in pictures])
 
 

@@ -15,6 +15,7 @@ import typer
 from triage import __version__, logs
 from triage.cli import db, models, worklist
 from triage.cli.audit import audit
+from triage.cli.bench import bench
 from triage.cli.dataset import dataset
 from triage.cli.doctor import doctor
 from triage.cli.evaluate import evaluate
@@ -46,6 +47,7 @@ app.command()(dataset)
 app.command()(train)
 app.command()(evaluate)
 app.command()(doctor)
+app.command()(bench)
 app.command()(audit)
 app.add_typer(models.app, name="model")
 app.add_typer(db.app, name="db")

@@ -49,7 +49,7 @@ def calibrate(
     if temperature_only and sensitivity is not None:
         raise UsageError("--temperature-only fits no thresholds; leave --sensitivity out")
     check_target("--out", out, force=force)
-    wanted = settings_of(context).model.naming(file)
+    wanted = settings_of(context).model.naming(file).exact
 
     from triage.model.card import read_card
     from triage.research.mura import read_dataset

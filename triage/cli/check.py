@@ -55,7 +55,8 @@ def check(
     from triage.model.selfcheck import try_out
 
     known = stored.read(expect) if expect else None
-    scorer = open_scorer(wanted)
+    # What is stored is to be found again anywhere.
+    scorer = open_scorer(wanted.exact if write else wanted)
     if not expect and not write and len(scorer.paths) == 1:
         expect = stored.beside(scorer.paths[0])
         known = stored.read(expect) if expect else None
@@ -139,6 +140,9 @@ def _document(scorer: "Scorer", trial: "Trial") -> dict[str, Any]:
         "backend": scorer.backend,
         "precision": scorer.precision,
         "threads": scorer.threads,
+        "batch": scorer.batch,
+        "chosen_because": scorer.choice.why,
+        "not_chosen": scorer.choice.others,
         "seconds_per_view": {"single": trial.single, "batched": trial.batched},
         "spread": trial.spread,
         "probabilities": trial.probabilities,
@@ -160,7 +164,7 @@ def report(scorer: "Scorer", trial: "Trial", found: "Outputs | None" = None) -> 
         ],
     )
     typer.echo(
-        f"\n{scorer.device}, {scorer.precision}, {scorer.threads} threads: "
+        f"\n{scorer.choice.kind}, {scorer.threads} threads: "
         f"{trial.single * 1000:.0f} ms a view alone, {trial.batched * 1000:.0f} ms in batches; "
         f"repeated passes differ by at most {trial.spread:.1e}"
     )

@@ -66,7 +66,7 @@ def evaluate(
             check_target(option, path)
     if html:
         require_plots()
-    wanted = settings_of(context).model
+    wanted = settings_of(context).model.exact
     report = _measured(
         folder,
         split,

@@ -175,7 +175,7 @@ def import_model(
     from triage.model.selfcheck import try_out
 
     convert(source, out, card, abnormal=abnormal_output)
-    scorer = Scorer(out, device="cpu")
+    scorer = Scorer(out, device="cpu", backend="torch", precision="float32")
     report(scorer, try_out(scorer))
 
 

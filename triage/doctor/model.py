@@ -21,7 +21,9 @@ def check_model(settings: Settings) -> Finding:
     started = time.perf_counter()
     scorer = open_scorer(settings.model)
     seconds = time.perf_counter() - started
-    shown = f"{scorer.identity} on {scorer.device} in {scorer.precision}"
+    shown = f"{scorer.identity}, {scorer.choice.kind} ({scorer.choice.why})"
+    if scorer.choice.others:
+        shown += f" because {'; '.join(scorer.choice.others)}"
     if not settings.model.paths:
         shown += ", the reference model of the package"
     pinned = "as model.sha256 asks" if any(settings.model.pins) else "not pinned by model.sha256"

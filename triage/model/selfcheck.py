@@ -1,4 +1,4 @@
-"""A model tried on images that every installation has: the same everywhere, made by arithmetic."""
+"""A model tried on the built-in images: the same view, the same probability."""
 
 from dataclasses import dataclass
 from time import perf_counter
@@ -6,13 +6,12 @@ from time import perf_counter
 import numpy as np
 
 from triage.errors import ModelUnusable
-from triage.model.preprocess import Grey
-from triage.model.scorer import BATCH_SIZE, Scorer
+from triage.model.scorer import Scorer
+from triage.model.specimens import specimens
 
 # How far two passes over the same view may lie apart: exactly as far as the
 # promise of float32 says, elsewhere as far as reduced precision may stray.
 TOLERANCE = {"float32": 1e-6, "bfloat16": 0.01, "float16": 0.01}
-SIDES = (400, 320)  # pixels, the height and width of a specimen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,26 +21,7 @@ class Trial:
     probabilities: dict[str, float]  # by specimen
     spread: float  # largest difference between a view alone, again, and in a batch
     single: float  # seconds a view, one at a time
-    batched: float  # seconds a view, in batches of BATCH_SIZE
-
-
-def specimens() -> dict[str, Grey]:
-    """Return the built-in images, (400, 320) uint8 each, by name."""
-    height, width = SIDES
-    y, x = np.mgrid[0:height, 0:width]
-    across = np.abs(x - width / 2) / width
-    shaft = np.where(across < 0.12, 210 - 600 * across, 70 * (across < 0.3))
-    broken = np.where(np.abs(y - 200 - (x - width / 2) / 3) < 4, 60, shaft)
-    return {
-        name: np.clip(picture, 0, 255).astype(np.uint8)
-        for name, picture in {
-            "black": np.zeros(SIDES),
-            "ramp": x * 255 / (width - 1),
-            "shaft": shaft,
-            "broken shaft": broken,
-            "weave": (x * y) % 256,
-        }.items()
-    }
+    batched: float  # seconds a view, in batches as large as they get
 
 
 def try_out(scorer: Scorer) -> Trial:
@@ -51,7 +31,7 @@ def try_out(scorer: Scorer) -> Trial:
     """
     pictures = specimens()
     prepared = [scorer.prepare(picture) for picture in pictures.values()]
-    batch = [prepared[index % len(prepared)] for index in range(BATCH_SIZE)]
+    batch = [prepared[index % len(prepared)] for index in range(scorer.batch)]
     scorer.score(batch)  # the first pass at a batch size sets its kernels up
     started = perf_counter()
     alone = [scorer.score([view])[0] for view in prepared]

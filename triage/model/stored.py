@@ -26,6 +26,7 @@ from pydantic.dataclasses import dataclass
 from triage.errors import ModelUnusable, OutputUnwritable
 from triage.model.card import explain
 from triage.model.preprocess import read_picture
+from triage.model.specimens import specimens
 
 if TYPE_CHECKING:
     from triage.model.scorer import Scorer
@@ -85,8 +86,6 @@ _OUTPUTS: TypeAdapter[Outputs] = TypeAdapter(Outputs)
 
 def score_specimens(scorer: "Scorer") -> dict[str, float]:
     """Score the built-in images in one pass; by name."""
-    from triage.model.selfcheck import specimens
-
     pictures = specimens()
     scores = scorer.score([scorer.prepare(picture) for picture in pictures.values()])
     return dict(zip(pictures, scores, strict=True))
@@ -104,7 +103,11 @@ def measure(
     return Outputs(
         model=scorer.identity,
         precision=scorer.precision,
-        made_with={"triage": version("triage"), "torch": version("torch"), "device": scorer.device},
+        made_with={
+            "triage": version("triage"),
+            scorer.backend: version(scorer.backend),
+            "device": scorer.device,
+        },
         specimens=specimens,
         pictures=tuple(
             Picture(path=str(path), sha256=_digest(path), probability=probability)

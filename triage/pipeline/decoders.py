@@ -10,7 +10,7 @@ import select
 import signal
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -102,18 +102,18 @@ class Decoders:
         """
         self._waiting.append((task, request))
 
-    def collect(self, seconds: float, wake: int | None = None) -> list[tuple[int, Outcome]]:
+    def collect(self, seconds: float, wakes: Sequence[int] = ()) -> list[tuple[int, Outcome]]:
         """Return what has been done since the last call, as soon as there is anything.
 
-        It is empty when *seconds* (at most BEAT) have passed before that, or when
-        the file descriptor *wake* can be read.
+        It is empty when *seconds* (at most BEAT) have passed before that, or when one
+        of the file descriptors *wakes* can be read.
         """
         until = time.monotonic() + min(seconds, BEAT)
         over = False
         while not (self._done or over):
             self._beat()
             self._work_on()
-            woken = self._listen(until - time.monotonic(), wake)
+            woken = self._listen(until - time.monotonic(), wakes)
             over = woken or time.monotonic() >= until
         self._work_on()  # the decoders go on while our caller is busy with what we return
         done, self._done = self._done, []
@@ -171,16 +171,14 @@ class Decoders:
         fresh = decoder.task is not None and not decoder.slow
         return decoder.asked + self._slow_after if fresh else math.inf
 
-    def _listen(self, seconds: float, wake: int | None = None) -> bool:
-        """Hear the decoders, after waiting for one of them or *wake* for up to *seconds*.
+    def _listen(self, seconds: float, wakes: Sequence[int] = ()) -> bool:
+        """Hear the decoders, after waiting for one of them or *wakes* for up to *seconds*.
 
-        Returns whether *wake* can be read.
+        Returns whether one of *wakes* can be read.
         """
         poll = select.poll()
-        for fd in [decoder.connection.fileno() for decoder in self._decoders]:
+        for fd in [*(decoder.connection.fileno() for decoder in self._decoders), *wakes]:
             poll.register(fd, select.POLLIN)
-        if wake is not None:
-            poll.register(wake, select.POLLIN)
         due = min(
             (min(decoder.due, self._slow_at(decoder)) for decoder in self._decoders),
             default=self._start_at,
@@ -190,7 +188,7 @@ class Decoders:
         for decoder in list(self._decoders):
             self._hear(decoder)
         self._set_slow_aside()
-        return wake in readable
+        return not readable.isdisjoint(wakes)
 
     def _hear(self, decoder: Decoder) -> None:
         task, request, was_ready = decoder.task, decoder.request, decoder.ready

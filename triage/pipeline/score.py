@@ -44,7 +44,8 @@ from triage.store.spool import Spool
 log = logs.get(__name__)
 
 POLL = 1.0  # seconds between looks at the queue when nobody wakes us; another daemon may feed it
-BATCH = 16  # views that are held at once: two of the network's batches
+BATCH = 16  # views that are held at once, or two of the network's batches where that is more
+NICENESS = 5  # of this process and its decoders: the receiver goes first (nice(2))
 SLOW = 64  # slow views that are held besides: more than hang unless a whole disk does
 FINISH = 5.0  # seconds to end what is on its way when the parent is gone; it waits for 10
 MIN_DECODERS = 2  # one for a slow view, one for all others
@@ -76,9 +77,13 @@ class ScoringProcess:
             "scorer_ready",
             model=scorer.identity,
             sha256=scorer.sha256,
+            backend=scorer.backend,
             device=scorer.device,
             precision=scorer.precision,
+            because=scorer.choice.why,
+            not_chosen=list(scorer.choice.others),
             threads=scorer.threads,
+            batch=scorer.batch,
         )
         views: Views[Work] = Views(scorer, self._decoders)
         try:
@@ -97,7 +102,7 @@ class ScoringProcess:
 
     def _turn(self, views: Views[Work]) -> bool:
         """Take views in, wait for some to be through, save them; say whether there were any."""
-        room = BATCH + min(self._decoders.slow, SLOW) - len(views)
+        room = max(BATCH, 2 * views.batch) + min(self._decoders.slow, SLOW) - len(views)
         if room > 0 and self._decoders.ready():  # else the log says why; the views wait
             for work in hold_views(self._database, self._name, room, _now):
                 path = self._spool.path(work.digest)
@@ -195,6 +200,7 @@ def _through(views: Views[Work], wake: int | None = None) -> list[Result]:
 def main() -> None:
     """Run as ``python -m triage.pipeline.score FD``: FD is the connection to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when we end
+    os.nice(NICENESS)
     with contextlib.suppress(OSError):  # where memory ends, this process ends, not the receiver
         Path("/proc/self/oom_score_adj").write_text("500")
     connection = socket.socket(fileno=int(sys.argv[1]))

@@ -1,7 +1,11 @@
 """From stored pixels to probabilities and maps, the same way in the daemon and without one."""
 
+import contextlib
 import math
+import os
 import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -19,13 +23,15 @@ from triage.model.preprocess import Prepared, normalise
 from triage.pipeline.wire import Kind, Request, Unread
 
 if TYPE_CHECKING:  # torch takes seconds to import; a process without a model never pays them
+    from triage.model.inference import Scored
     from triage.model.scorer import Scorer
 
 log = logs.get(__name__)
 
 T = TypeVar("T")
 
-PATIENCE = 0.2  # seconds that a decoded view waits for others, to pass the network with them
+# Seconds that a decoded view waits at most for others, to pass a network that is free with them.
+PATIENCE = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +50,9 @@ class Decodes(Protocol):
     def put(self, task: int, request: Request) -> None:
         """Have a view decoded."""
 
-    def collect(self, seconds: float, wake: int | None = None) -> list[tuple[int, bytes | Unread]]:
+    def collect(
+        self, seconds: float, wakes: Sequence[int] = ()
+    ) -> list[tuple[int, bytes | Unread]]:
         """Return the pictures, (side, side) uint8, or why there are none; by their numbers."""
 
 
@@ -60,23 +68,38 @@ class Verdict:
     final: bool = False  # trying again would change nothing
 
 
+@dataclass(frozen=True)
+class _Decoded(Generic[T]):
+    item: T
+    source: Source
+    image: Prepared
+    at: float  # monotonic time
+
+
 class Views(Generic[T]):
     """Views on their way through decoder and network; *T* is what the caller knows one by.
 
     They leave as they are decoded: one that takes long keeps no other waiting,
-    and one that fails takes no other with it.
+    and one that fails takes no other with it. The network runs in a thread of its
+    own, so that decoders never wait for it: what they finish meanwhile passes next.
     """
 
     def __init__(self, scorer: "Scorer", decoders: Decodes) -> None:
         self._scorer = scorer
         self._decoders = decoders
+        self.batch = scorer.batch  # views that pass the network together at most
         self._numbers = count()
         self._decoding: dict[int, tuple[T, Source]] = {}
+        self._decoded: list[_Decoded[T]] = []
+        self._network = ThreadPoolExecutor(1, thread_name_prefix="network")
+        self._passing: tuple[list[_Decoded[T]], Future[list[Scored]]] | None = None
+        self._passed = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)  # set when a pass is over
         self._judged: list[tuple[T, Verdict]] = []
 
     def __len__(self) -> int:
         """Return how many are on their way."""
-        return len(self._decoding) + len(self._judged)
+        passing = self._passing[0] if self._passing else []
+        return len(self._decoding) + len(self._decoded) + len(passing) + len(self._judged)
 
     def put(self, item: T, source: Source) -> None:
         """Send a view on its way."""
@@ -103,48 +126,84 @@ class Views(Generic[T]):
         Also when the file descriptor *wake* can be read. Raises ScorerBroken when
         it is the network that fails, whatever the view.
         """
+        until = time.monotonic() + seconds
+        wakes = [self._passed] if wake is None else [self._passed, wake]
+        going_on = True
+        while going_on and len(self) > len(self._judged) == 0:
+            now = time.monotonic()
+            outcomes = self._decoders.collect(max(0.0, min(until, self._due()) - now), wakes)
+            self._sort(outcomes)
+            moved = self._end_pass() | self._begin_pass()
+            going_on = bool(outcomes) or moved
         judged, self._judged = self._judged, []
-        images: list[tuple[T, Source, Prepared]] = []
-        until = math.inf
-        while self._decoding and time.monotonic() < until:
-            outcomes = self._decoders.collect(PATIENCE if images else seconds, wake)
-            for number, outcome in outcomes:
-                item, source = self._decoding.pop(number)
-                if isinstance(outcome, Unread):
-                    judged.append((item, Verdict(reason=outcome.reason, final=outcome.final)))
-                else:
-                    images.append((item, source, self._prepared(outcome)))
-            if not outcomes:
-                break
-            until = min(until, time.monotonic() + PATIENCE)
-        return judged + self._score(images) if images else judged
+        return judged
+
+    def _sort(self, outcomes: list[tuple[int, bytes | Unread]]) -> None:
+        now = time.monotonic()
+        for number, outcome in outcomes:
+            item, source = self._decoding.pop(number)
+            if isinstance(outcome, Unread):
+                self._judged.append((item, Verdict(reason=outcome.reason, final=outcome.final)))
+            else:
+                self._decoded.append(_Decoded(item, source, self._prepared(outcome), now))
 
     def _prepared(self, picture: bytes) -> Prepared:
         preprocessing = self._scorer.ensemble.preprocessing
         scaled = np.frombuffer(picture, np.uint8).reshape(preprocessing.size, preprocessing.size)
         return normalise(scaled, preprocessing)
 
-    def _score(self, images: list[tuple[T, Source, Prepared]]) -> list[tuple[T, Verdict]]:
+    def _due(self) -> float:
+        """Return when the next pass is to begin, if none is going on."""
+        if self._passing or not self._decoded:
+            return math.inf
+        alone = not self._decoding  # nobody is to be waited for
+        full = len(self._decoded) >= self.batch
+        return 0.0 if alone or full else self._decoded[0].at + PATIENCE
+
+    def _begin_pass(self) -> bool:
+        """Send decoded views through the network, if it is time; say whether it was."""
+        if time.monotonic() < self._due():
+            return False
+        batch = self._decoded[: self.batch]
+        del self._decoded[: len(batch)]
+        future = self._network.submit(self._scorer.explain, [each.image for each in batch])
+        self._passing = batch, future
+        future.add_done_callback(lambda _: os.eventfd_write(self._passed, 1))
+        return True
+
+    def _end_pass(self) -> bool:
+        """Take in what the network gave, if it is through; say whether it was."""
+        if self._passing is None or not self._passing[1].done():
+            return False
+        with contextlib.suppress(BlockingIOError):  # it is through, and about to say so
+            os.eventfd_read(self._passed)
+        (batch, future), self._passing = self._passing, None
+        self._judged += self._judge(batch, future)
+        return True
+
+    def _judge(
+        self, batch: list[_Decoded[T]], future: "Future[list[Scored]]"
+    ) -> list[tuple[T, Verdict]]:
         scorer, model = self._scorer, self._scorer.ensemble
         try:
-            found = scorer.explain([image for _, _, image in images])
-        except (ModelUnusable, RuntimeError) as error:  # torch: out of memory, a lost device
+            found = future.result()
+        except (ModelUnusable, RuntimeError) as error:  # out of memory, a lost device
             if not scorer.works():
                 raise ScorerBroken(
                     f"the network on {scorer.device} has stopped working: {error}"
                 ) from error
-            log.error("scoring_failed", reason=str(error), views=len(images))
+            log.error("scoring_failed", reason=str(error), views=len(batch))
             why = reason(Code.SCORING_FAILED, "the network failed on this view; see the log")
-            return [(item, Verdict(reason=why)) for item, _, _ in images]
+            return [(each.item, Verdict(reason=why)) for each in batch]
         return [
             (
-                item,
+                each.item,
                 Verdict(
                     probability=scored.probability,
                     map=pack(scored.map, model.preprocessing.size, model.preprocessing.resize),
-                    threshold=model.threshold_for(source.study_type),
+                    threshold=model.threshold_for(each.source.study_type),
                     model=model.identity,
                 ),
             )
-            for (item, source, _), scored in zip(images, found, strict=True)
+            for each, scored in zip(batch, found, strict=True)
         ]

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +56,16 @@ class Daemon:
         """Its standard error, one JSON document a line."""
         return self.folder / "daemon.log"
 
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Read the log so far."""
+        for line in self.log.read_text("utf-8", "replace").splitlines():
+            try:
+                event = json.loads(line)
+            except ValueError:  # not one of ours, or not written to its end yet
+                continue
+            if isinstance(event, dict):
+                yield event
+
     def check_alive(self) -> None:
         """Raise DaemonError with the end of its log, if the daemon has ended."""
         code = self.process.poll()
@@ -66,14 +76,29 @@ class Daemon:
 
 
 @contextmanager
-def running(folder: Path, model: Path | None, *, keep: bool) -> Iterator[Daemon]:
-    """Run `triage serve` on *folder*; it is stopped on leaving, unless kept and all went well."""
+def running(
+    folder: Path,
+    model: Path | None,
+    *,
+    keep: bool = False,
+    roles: Sequence[str] = ("receive", "score"),
+    more: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Iterator[Daemon]:
+    """Run `triage serve` on *folder*; it is stopped on leaving, unless kept and all went well.
+
+    *more* are settings by section and key, over those of the trial.
+    """
     config = folder / "triage.toml"
     values = _values(folder, model)
+    for section, keys in (more or {}).items():
+        values.setdefault(section, {}).update(keys)
     config.write_text(_toml(values), "utf-8")
     with (folder / "daemon.log").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603  our own program, with our own file
-            [sys.executable, "-m", "triage", "--config", str(config), "serve"],
+            [
+                *(sys.executable, "-m", "triage", "--config", str(config)),
+                *("serve", "--role", ",".join(roles)),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -84,7 +109,7 @@ def running(folder: Path, model: Path | None, *, keep: bool) -> Iterator[Daemon]
     daemon = Daemon(folder=folder, port=values["dicom"]["port"], process=process)
     try:
         _await(daemon, "ready")
-        if model is not None:
+        if model is not None and "score" in roles:
             # It receives already; we wait so that the first score comes while images do.
             _await(daemon, "scorer_ready", "no_model")
         yield daemon
@@ -122,7 +147,7 @@ def _values(folder: Path, model: Path | None) -> dict[str, dict[str, Any]]:
 
 def _toml(values: dict[str, dict[str, Any]]) -> str:
     """Write *values* as TOML, whose strings, numbers and booleans are JSON's."""
-    lines = ["# Written by `triage quickstart`."]
+    lines = ["# Written by `triage quickstart` or `triage bench`."]
     for section, keys in values.items():
         lines += ["", f"[{section}]"]
         lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in keys.items()]
@@ -150,23 +175,13 @@ def _await(daemon: Daemon, *names: str) -> None:
     """Wait for one of the events in the daemon's log; raises DaemonError."""
     deadline = time.monotonic() + START_WAIT
     while time.monotonic() < deadline:
-        if any(event.get("event") in names for event in _events(daemon.log)):
+        if any(event.get("event") in names for event in daemon.events()):
             return
         daemon.check_alive()
         time.sleep(LOOK_EVERY)
     raise DaemonError(
         f"the daemon was not {names[0]} within {START_WAIT:.0f} s; its last words:\n{_tail(daemon)}"
     )
-
-
-def _events(log: Path) -> Iterator[dict[str, Any]]:
-    for line in log.read_text("utf-8", "replace").splitlines():
-        try:
-            event = json.loads(line)
-        except ValueError:  # not one of ours, or not written to its end yet
-            continue
-        if isinstance(event, dict):
-            yield event
 
 
 def _tail(daemon: Daemon) -> str:

@@ -1,0 +1,103 @@
+"""`triage bench`: real daemons, real senders, a little of each."""
+
+import json
+import socket
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from triage import bench as measuring
+from triage.bench import decoding, receiving, together
+
+
+@pytest.fixture
+def little(monkeypatch):
+    """Measure in seconds what takes minutes."""
+    from triage.bench import scoring  # torch takes seconds
+
+    monkeypatch.setattr(receiving, "COUNTS", {"small": 6, "large": 2})
+    monkeypatch.setattr(receiving, "SENDERS", (2,))
+    monkeypatch.setattr(decoding, "SECONDS", 0.1)
+    monkeypatch.setattr(scoring, "SECONDS", 0.1)
+    monkeypatch.setattr(scoring, "BATCHES", (1, 2))
+    monkeypatch.setattr(together, "LONE_STUDIES", 1)
+    monkeypatch.setattr(together, "STUDIES", 2)
+    monkeypatch.setattr(together, "SENDERS", 1)
+
+
+def test_every_stage_is_measured_and_the_slowest_named(triage, little, random_model, tmp_path):
+    code, out, err = triage("bench", "--model", random_model, "--directory", tmp_path, "--json")
+
+    assert code == 0, err
+    report = json.loads(out)
+    assert [(one["objects"], one["senders"], one["count"]) for one in report["receiving"]] == [
+        ("small", 2, 6),
+        ("large", 2, 2),
+    ]
+    assert all(
+        one["per_second"] == pytest.approx(one["count"] / one["seconds"])
+        for one in report["receiving"]
+    )
+    assert report["decoding"][0]["name"] == "Explicit VR Little Endian"
+    assert len({one["uid"] for one in report["decoding"]}) > 4
+    engines = {(one["backend"], one["precision"]) for one in report["scoring"]}
+    assert ("torch", "float32") in engines
+    assert {one["batch"] for one in report["scoring"] if one["chosen"]} == {1, 2}
+    assert report["together"]["views"] == 6
+    assert report["capacity"]["limit"] in ("receiving", "decoding", "scoring")
+    assert report["capacity"]["limit"] in report["capacity"]["sentence"]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.postgres
+def test_the_site_s_postgresql_is_measured_in_a_place_of_its_own(
+    triage, little, new_database, tmp_path, monkeypatch
+):
+    url = new_database("postgres")
+    monkeypatch.setenv("TRIAGE_DATABASE__URL", url)
+    monkeypatch.setenv("TRIAGE_MODEL__PATH", str(tmp_path / "absent"))
+
+    code, out, err = triage("bench", "--directory", tmp_path)
+
+    assert code == 0, err
+    assert "PostgreSQL" in out
+    assert "small" in out
+    assert "JPEG 2000" in out
+    assert "Nothing was scored" in err
+    assert str(tmp_path / "absent") in err
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        left = connection.execute(
+            "SELECT schemaname, tablename FROM pg_tables "
+            "WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+        ).fetchall()
+        schemas = connection.execute(
+            "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'triage%'"
+        ).fetchall()
+    assert (left, schemas) == ([], [])
+
+
+def test_a_place_that_will_not_do_is_refused_before_anything_is_measured(
+    triage, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(measuring, "NEEDED", 10**18)
+    code, _, err = triage("bench", "--directory", tmp_path)
+    assert code == 2
+    assert "--directory" in err
+    assert "GB free" in err
+
+    code, _, err = triage("bench", "--directory", tmp_path / "absent")
+    assert code == 2
+    assert f"{tmp_path / 'absent'}: No such file or directory" in err
+
+
+def test_where_the_daemon_does_not_start_it_says_why_and_leaves_nothing(
+    triage, tmp_path, monkeypatch
+):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setattr("triage.quickstart.daemon._free_port", lambda: taken.getsockname()[1])
+        code, _, err = triage("bench", "--directory", tmp_path)
+
+    assert code == 1
+    assert "the daemon ended" in err
+    assert list(Path(tmp_path).iterdir()) == []

@@ -1,0 +1,68 @@
+"""Decoding: from an object's file to the network's picture, by transfer syntax."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from triage.bench import objects
+from triage.dicom.transcode import transcode
+from triage.errors import DecodersUnavailable, TriageError
+from triage.model.cores import usable_cores
+from triage.pipeline.decoders import Decoders
+from triage.pipeline.wire import Kind, Request, Unread
+
+SECONDS = 1.5  # of one measurement, about
+POLL = 1.0  # seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoded:
+    """One transfer syntax, an image of 2500 x 2000 pixels and 12 bits."""
+
+    uid: str
+    name: str  # of the transfer syntax
+    bytes: int  # of the object's file
+    milliseconds: float  # of one image in one process
+    per_second: float  # images, by as many processes as there are cores
+
+
+def measure(folder: Path, side: int, resize: str) -> Iterator[Decoded]:
+    """Decode the large object in each syntax to a picture of *side* pixels; yield each.
+
+    Raises DecodersUnavailable.
+    """
+    folder.mkdir()
+    source = next(iter(objects.write(objects.large_pixels(), folder / "native", 1)))
+    with Decoders(1) as one, Decoders(usable_cores()) as all_of_them:
+        for decoders in (one, all_of_them):
+            if not decoders.ready():
+                raise DecodersUnavailable(f"no decoding process starts: {decoders.problem}")
+        for made in transcode(source, folder):
+            request = Request(
+                path=str(made.path), frame=1, kind=Kind.DICOM, side=side, resize=resize
+            )
+            alone = _seconds(one, request, 1)
+            count = max(1, round(SECONDS / alone))
+            yield Decoded(
+                uid=made.uid,
+                name=made.name,
+                bytes=made.path.stat().st_size,
+                milliseconds=1000 * _seconds(one, request, count) / count,
+                per_second=usable_cores()
+                * count
+                / _seconds(all_of_them, request, usable_cores() * count),
+            )
+
+
+def _seconds(decoders: Decoders, request: Request, count: int) -> float:
+    started = time.perf_counter()
+    for number in range(count):
+        decoders.put(number, request)
+    done = 0
+    while done < count:
+        for _, outcome in decoders.collect(POLL):
+            if isinstance(outcome, Unread):
+                raise TriageError(f"a decoder cannot read what it was given: {outcome.sentence}")
+            done += 1
+    return time.perf_counter() - started

@@ -1,0 +1,47 @@
+"""A place in the site's PostgreSQL for measuring: a schema of its own that is gone afterwards."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.exc import DBAPIError
+
+from triage.errors import DatabaseUnavailable
+
+CONNECT_WAIT = 10  # seconds
+
+
+@contextmanager
+def scratch_schema(url: str) -> Iterator[str]:
+    """Yield a URL of the same database whose tables nobody else sees; drop them on leaving.
+
+    Raises DatabaseUnavailable when the server does not answer or the user may not
+    create a schema.
+    """
+    name = f"triage_bench_{os.getpid()}_{secrets.token_hex(3)}"
+    engine = create_engine(url, connect_args={"connect_timeout": CONNECT_WAIT})
+    try:
+        with engine.begin() as connection:
+            connection.execute(text(f"CREATE SCHEMA {name}"))
+    except DBAPIError as error:
+        place = make_url(url).render_as_string(hide_password=True)
+        raise DatabaseUnavailable(
+            f"{place}: no schema can be made to measure in ({str(error.orig).strip()}); let the user "
+            "make one (GRANT CREATE ON DATABASE), or measure with --sqlite"
+        ) from error
+    try:
+        parsed = make_url(url)
+        options = " ".join(
+            filter(None, [_said(parsed.query.get("options")), f"-csearch_path={name}"])
+        )
+        yield parsed.update_query_dict({"options": options}).render_as_string(hide_password=False)
+    finally:
+        with engine.begin() as connection:
+            connection.execute(text(f"DROP SCHEMA {name} CASCADE"))
+        engine.dispose()
+
+
+def _said(options: str | tuple[str, ...] | None) -> str:
+    return " ".join(options) if isinstance(options, tuple) else options or ""
