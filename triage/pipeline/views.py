@@ -19,7 +19,7 @@ from triage.core.reasons import Code, reason
 from triage.core.studytype import StudyType
 from triage.errors import ModelUnusable, ScorerBroken
 from triage.model.cam import pack
-from triage.model.preprocess import Prepared, normalise
+from triage.model.preprocess import normalise
 from triage.pipeline.wire import Kind, Request, Unread
 
 if TYPE_CHECKING:  # torch takes seconds to import; a process without a model never pays them
@@ -72,7 +72,7 @@ class Verdict:
 class _Decoded(Generic[T]):
     item: T
     source: Source
-    image: Prepared
+    picture: bytes  # (side, side) uint8
     at: float  # monotonic time
 
 
@@ -145,12 +145,7 @@ class Views(Generic[T]):
             if isinstance(outcome, Unread):
                 self._judged.append((item, Verdict(reason=outcome.reason, final=outcome.final)))
             else:
-                self._decoded.append(_Decoded(item, source, self._prepared(outcome), now))
-
-    def _prepared(self, picture: bytes) -> Prepared:
-        preprocessing = self._scorer.ensemble.preprocessing
-        scaled = np.frombuffer(picture, np.uint8).reshape(preprocessing.size, preprocessing.size)
-        return normalise(scaled, preprocessing)
+                self._decoded.append(_Decoded(item, source, outcome, now))
 
     def _due(self) -> float:
         """Return when the next pass is to begin, if none is going on."""
@@ -166,10 +161,21 @@ class Views(Generic[T]):
             return False
         batch = self._decoded[: self.batch]
         del self._decoded[: len(batch)]
-        future = self._network.submit(self._scorer.explain, [each.image for each in batch])
+        future = self._network.submit(self._explain, [each.picture for each in batch])
         self._passing = batch, future
         future.add_done_callback(lambda _: os.eventfd_write(self._passed, 1))
         return True
+
+    def _explain(self, pictures: list[bytes]) -> "list[Scored]":
+        """Run in the network's thread."""
+        preprocessing = self._scorer.ensemble.preprocessing
+        shape = preprocessing.size, preprocessing.size
+        return self._scorer.explain(
+            [
+                normalise(np.frombuffer(picture, np.uint8).reshape(shape), preprocessing)
+                for picture in pictures
+            ]
+        )
 
     def _end_pass(self) -> bool:
         """Take in what the network gave, if it is through; say whether it was."""
