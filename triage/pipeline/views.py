@@ -5,7 +5,7 @@ import math
 import os
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -32,6 +32,9 @@ T = TypeVar("T")
 
 # Seconds that a decoded view waits at most for others, to pass a network that is free with them.
 PATIENCE = 0.02
+# Seconds after which a pass is waited for in silence: whoever watches over this process hears no
+# heartbeat then, and ends it if it lasts. A pass takes 0.1.
+LONG = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +96,7 @@ class Views(Generic[T]):
         self._decoded: list[_Decoded[T]] = []
         self._network = ThreadPoolExecutor(1, thread_name_prefix="network")
         self._passing: tuple[list[_Decoded[T]], Future[list[Scored]]] | None = None
+        self._began = 0.0  # when the pass that goes on began
         self._passed = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)  # set when a pass is over
         self._judged: list[tuple[T, Verdict]] = []
 
@@ -163,6 +167,7 @@ class Views(Generic[T]):
         del self._decoded[: len(batch)]
         future = self._network.submit(self._explain, [each.picture for each in batch])
         self._passing = batch, future
+        self._began = time.monotonic()
         future.add_done_callback(lambda _: os.eventfd_write(self._passed, 1))
         return True
 
@@ -179,8 +184,12 @@ class Views(Generic[T]):
 
     def _end_pass(self) -> bool:
         """Take in what the network gave, if it is through; say whether it was."""
-        if self._passing is None or not self._passing[1].done():
+        if self._passing is None:
             return False
+        if not self._passing[1].done():
+            if time.monotonic() - self._began < LONG:
+                return False
+            wait([self._passing[1]])
         with contextlib.suppress(BlockingIOError):  # it is through, and about to say so
             os.eventfd_read(self._passed)
         (batch, future), self._passing = self._passing, None
