@@ -7,14 +7,16 @@ import pytest
 from triage import cli
 
 
-@pytest.fixture
-def triage(monkeypatch, capfd):
-    """Return a function that runs a command: (exit code, standard output, standard error).
-
-    Its numbers are those that must be equal everywhere, unless the test sets something else.
-    """
+@pytest.fixture(autouse=True)
+def _exact(monkeypatch):
+    """Numbers are those that are equal everywhere, unless a test sets something else."""
     monkeypatch.setenv("TRIAGE_MODEL__BACKEND", "torch")
     monkeypatch.setenv("TRIAGE_MODEL__PRECISION", "float32")
+
+
+@pytest.fixture
+def triage(monkeypatch, capfd):
+    """Return a function that runs a command: (exit code, standard output, standard error)."""
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["triage", *map(str, arguments)])

@@ -1,5 +1,6 @@
 """Each engine gives the numbers of torchvision's own network; and which of them is taken."""
 
+import subprocess
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.support.daemon import environment
 from tests.support.models import EXACT
 from triage.errors import ConfigurationError, ModelUnusable
 from triage.model import checkpoint, densenet
@@ -235,3 +237,19 @@ def test_a_gpu_goes_first_where_there_is_one(monkeypatch):
     assert kinds.admitted("auto", "auto", "auto") == list(FASTEST_FIRST)
     assert kinds.admitted("openvino", "auto", "auto") == [OPENVINO16, OPENVINO32]
     assert kinds.admitted("torch", "auto", "float32")[0] == Kind("torch", "cuda", "float32")
+
+
+@pytest.mark.strace
+def test_openvino_does_not_report_to_its_makers(tmp_path):
+    trace = tmp_path / "trace"
+    subprocess.run(
+        [
+            *("strace", "-f", "-e", "trace=connect,sendto,sendmsg,sendmmsg", "-o", trace),
+            *(sys.executable, "-c", "import triage.model.engines.openvino"),
+        ],
+        env=environment(),
+        check=True,
+    )
+
+    assert "exited with 0" in trace.read_text()
+    assert "AF_INET" not in trace.read_text()

@@ -15,6 +15,7 @@ from triage.errors import ScorerBroken
 from triage.model.cam import unpack
 from triage.model.card import Card, Preprocessing
 from triage.model.ensemble import Ensemble
+from triage.pipeline import views as pipeline_views
 from triage.pipeline.views import PATIENCE, Source, Views
 from triage.pipeline.wire import Kind, Unread
 
@@ -209,6 +210,33 @@ def test_what_is_decoded_while_the_network_is_busy_passes_next_and_keeps_no_deco
         through += [number for number, _ in views.take(1)]
     assert through[0] == 1
     assert busy.passes == [1, 3]
+
+
+def test_a_network_that_does_not_come_back_is_waited_for_in_silence(monkeypatch):
+    monkeypatch.setattr(pipeline_views, "LONG", 0.1)
+    busy, decoders = BusyScorer(), CountingDecoders()
+    views = Views(busy, decoders)
+    views.put(1, hand(0))
+    while not busy.passes:
+        views.take(0.01)
+    threading.Timer(1.0, busy.go_on.set).start()
+    time.sleep(0.2)
+    before = decoders.asked_for
+
+    ((number, verdict),) = views.take(5)
+
+    assert (number, verdict.probability) == (1, 0.0)
+    assert decoders.asked_for <= before + 1  # each time is a heartbeat
+
+
+class CountingDecoders(ToldDecoders):
+    """Count how often they are asked."""
+
+    asked_for = 0
+
+    def collect(self, seconds, wakes=()):
+        self.asked_for += 1
+        return super().collect(min(seconds, 0.05), wakes)
 
 
 class BusyScorer(ToldScorer):

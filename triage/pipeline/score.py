@@ -200,7 +200,8 @@ def _through(views: Views[Work], wake: int | None = None) -> list[Result]:
 def main() -> None:
     """Run as ``python -m triage.pipeline.score FD``: FD is the connection to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when we end
-    os.nice(NICENESS)
+    with contextlib.suppress(OSError):  # a sandbox may refuse it
+        os.nice(NICENESS)
     with contextlib.suppress(OSError):  # where memory ends, this process ends, not the receiver
         Path("/proc/self/oom_score_adj").write_text("500")
     connection = socket.socket(fileno=int(sys.argv[1]))

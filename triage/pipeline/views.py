@@ -5,7 +5,7 @@ import math
 import os
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -19,7 +19,7 @@ from triage.core.reasons import Code, reason
 from triage.core.studytype import StudyType
 from triage.errors import ModelUnusable, ScorerBroken
 from triage.model.cam import pack
-from triage.model.preprocess import Prepared, normalise
+from triage.model.preprocess import normalise
 from triage.pipeline.wire import Kind, Request, Unread
 
 if TYPE_CHECKING:  # torch takes seconds to import; a process without a model never pays them
@@ -32,6 +32,9 @@ T = TypeVar("T")
 
 # Seconds that a decoded view waits at most for others, to pass a network that is free with them.
 PATIENCE = 0.02
+# Seconds after which a pass is waited for in silence: whoever watches over this process hears no
+# heartbeat then, and ends it if it lasts. A pass takes 0.1.
+LONG = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +75,7 @@ class Verdict:
 class _Decoded(Generic[T]):
     item: T
     source: Source
-    image: Prepared
+    picture: bytes  # (side, side) uint8
     at: float  # monotonic time
 
 
@@ -93,6 +96,7 @@ class Views(Generic[T]):
         self._decoded: list[_Decoded[T]] = []
         self._network = ThreadPoolExecutor(1, thread_name_prefix="network")
         self._passing: tuple[list[_Decoded[T]], Future[list[Scored]]] | None = None
+        self._began = 0.0  # when the pass that goes on began
         self._passed = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)  # set when a pass is over
         self._judged: list[tuple[T, Verdict]] = []
 
@@ -145,12 +149,7 @@ class Views(Generic[T]):
             if isinstance(outcome, Unread):
                 self._judged.append((item, Verdict(reason=outcome.reason, final=outcome.final)))
             else:
-                self._decoded.append(_Decoded(item, source, self._prepared(outcome), now))
-
-    def _prepared(self, picture: bytes) -> Prepared:
-        preprocessing = self._scorer.ensemble.preprocessing
-        scaled = np.frombuffer(picture, np.uint8).reshape(preprocessing.size, preprocessing.size)
-        return normalise(scaled, preprocessing)
+                self._decoded.append(_Decoded(item, source, outcome, now))
 
     def _due(self) -> float:
         """Return when the next pass is to begin, if none is going on."""
@@ -166,15 +165,31 @@ class Views(Generic[T]):
             return False
         batch = self._decoded[: self.batch]
         del self._decoded[: len(batch)]
-        future = self._network.submit(self._scorer.explain, [each.image for each in batch])
+        future = self._network.submit(self._explain, [each.picture for each in batch])
         self._passing = batch, future
+        self._began = time.monotonic()
         future.add_done_callback(lambda _: os.eventfd_write(self._passed, 1))
         return True
 
+    def _explain(self, pictures: list[bytes]) -> "list[Scored]":
+        """Run in the network's thread."""
+        preprocessing = self._scorer.ensemble.preprocessing
+        shape = preprocessing.size, preprocessing.size
+        return self._scorer.explain(
+            [
+                normalise(np.frombuffer(picture, np.uint8).reshape(shape), preprocessing)
+                for picture in pictures
+            ]
+        )
+
     def _end_pass(self) -> bool:
         """Take in what the network gave, if it is through; say whether it was."""
-        if self._passing is None or not self._passing[1].done():
+        if self._passing is None:
             return False
+        if not self._passing[1].done():
+            if time.monotonic() - self._began < LONG:
+                return False
+            wait([self._passing[1]])
         with contextlib.suppress(BlockingIOError):  # it is through, and about to say so
             os.eventfd_read(self._passed)
         (batch, future), self._passing = self._passing, None

@@ -6,10 +6,10 @@ from triage.model.engines.kinds import Kind
 from triage.model.engines.port import Engine
 from triage.model.folding import Folded
 
-# Views in one pass. Measured on 2 cores (milliseconds a view at 1, 2, 4, 8, 16 views):
+# Views in one pass of torch's. Measured on 2 cores (milliseconds a view at 1, 2, 4, 8, 16 views):
 # 56, 45, 37, 31, 38 at 160 pixels; 99, 79, 72, 66, 71 at 224. More only waits longer.
 ON_CPU = 8
-ON_GPU = 32
+ON_GPU = 32  # 16 cores decode 0.8 views in a millisecond, an H200 scores 5.5 (tests/benchmarks)
 
 
 def engine_of(kind: Kind, network: Folded, *, side: int, threads: int) -> Engine:

@@ -11,7 +11,7 @@ from time import perf_counter
 
 import numpy as np
 
-from triage.errors import ConfigurationError, ModelUnusable
+from triage.errors import ConfigurationError
 from triage.model.engines.kinds import AUTO, REFERENCE, Kind, admitted, lack, pays
 from triage.model.inference import Inference
 from triage.model.preprocess import Prepared
@@ -88,8 +88,8 @@ def _tried(
         return "this processor has no arithmetic of its own for it"
     try:
         found, inference = _measured(build, kind, trial)
-    except (ModelUnusable, RuntimeError) as error:
-        return f"fails: {str(error).splitlines()[0]}"
+    except Exception as error:  # whatever ails an engine, the next may be well
+        return f"fails: {next(iter(str(error).splitlines()), type(error).__name__)}"
     return "; ".join(_objections(trial, reference, found)) or (found, inference)
 
 

@@ -1,21 +1,28 @@
 """OpenVINO on the CPU: a graph of our own, compiled in memory, and a stream a core.
 
 The graph is built from the weights that were checked (`triage.model.folding`); no file of
-OpenVINO's is read, and its converter stays out, which would report its use to its makers.
+OpenVINO's is read.
 
 Each core runs views of its own, one at a time. Several cores on one view wait for each other at
 every layer, and for whatever else keeps one of them busy (a decoder, the receiver); measured on
 2 busy cores that costs a third. And so a view's numbers cannot depend on those beside it.
 """
 
+import sys
+
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
-from openvino import opset13 as op
 from torch import Tensor
 
 from triage.model.engines.port import Passed, Views
 from triage.model.folding import Affine, Block, Convolution, Folded
+
+# OpenVINO's Python package reports to its makers over the network as soon as it is imported. It
+# does without where the package that reports is not there.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
+import openvino as ov  # noqa: E402
+from openvino import opset13 as op  # noqa: E402
 
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}  # OpenVINO's names
 POOL = {"dilations": [1, 1], "pads_begin": [1, 1], "pads_end": [1, 1], "kernel_shape": [3, 3]}
