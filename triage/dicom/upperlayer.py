@@ -4,19 +4,29 @@ pynetdicom reads a connection in one thread and serves its messages in another, 
 them looks a thousand times a second whether there is something for it. That makes every
 answer wait a millisecond or two, and all associations together keep a core busy. Here the
 threads sleep until the peer or the other thread has something for them. The fragments of
-an object are handed on without the five copies that pynetdicom makes of them.
+an object are handed on without the five copies that pynetdicom makes of them, and its
+digest is there when its last fragment is.
 """
 
 import os
 import queue
 import struct
 import threading
-from typing import Any
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
 
 from pynetdicom.association import Association
+from pynetdicom.dimse import DIMSEServiceProvider
+from pynetdicom.dimse_messages import DIMSEMessage
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.pdu_items import PresentationDataValueItem
+from pynetdicom.pdu_primitives import P_DATA
+
+from triage.dicom import digest
+
+if TYPE_CHECKING:
+    import hashlib
 
 # Seconds after which a thread looks all the same: for pynetdicom's timers, and for what
 # another thread says without a queue (that the association is to end).
@@ -74,7 +84,7 @@ class _Announced(queue.Queue[Any]):
         self._say()
 
 
-class _Messages(_Announced):
+class _Inbox(_Announced):
     """The messages of an association; asked without patience, it still waits for some news.
 
     That is how pynetdicom's `Association` asks, between two looks at whether the peer has
@@ -93,6 +103,50 @@ class _Messages(_Announced):
         return super().get(block, timeout)
 
 
+class DataSet(BytesIO):
+    """An encoded data set as it comes in, whose digest is taken meanwhile.
+
+    The peer needs the time to send the next fragment anyway.
+    """
+
+    def __init__(self, association: Association, message: DIMSEMessage) -> None:
+        """Belong to *message*, whose presentation context is known when the first fragment comes."""
+        super().__init__()
+        self._association = association
+        self._message = message
+        self._digest: hashlib._Hash | None = None
+
+    def write(self, fragment: Any) -> int:
+        """Take the next fragment in."""
+        if self._digest is None:
+            # In a context that was not accepted it is refused, whatever its digest.
+            context = self._association._accepted_cx.get(self._message.context_id)
+            self._digest = digest.begin(context.transfer_syntax[0] if context else "")
+        self._digest.update(fragment)
+        return super().write(fragment)
+
+    @property
+    def digest(self) -> str:
+        """What names the object's file (`triage.dicom.digest`); "" of one without a byte."""
+        return "" if self._digest is None else self._digest.hexdigest()
+
+
+class _Messages(DIMSEServiceProvider):  # type: ignore[misc]  # pynetdicom ships no types
+    """Puts messages together (PS3.7 6.3) from their fragments."""
+
+    def __init__(self, association: Association, news: threading.Event) -> None:
+        super().__init__(association)
+        self.msg_queue = _Inbox(news)
+
+    def receive_primitive(self, primitive: P_DATA) -> None:
+        """Take in what a PDU brought."""
+        if self.message is None:
+            message = DIMSEMessage()
+            message.data_set = DataSet(self.assoc, message)
+            self.message: DIMSEMessage | None = message
+        super().receive_primitive(primitive)
+
+
 class UpperLayer(DULServiceProvider):  # type: ignore[misc]  # pynetdicom ships no types
     """The thread that reads and writes one connection."""
 
@@ -106,7 +160,7 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]  # pynetdicom ships 
         self.to_user_queue = _Announced(self._news.set)
         self.artim_timer.timeout = association.acse_timeout
         self._idle_timer.timeout = association.network_timeout
-        association.dimse.msg_queue = _Messages(self._news)
+        association.dimse = _Messages(association, self._news)
         association.dul = self
 
     def run_reactor(self) -> None:

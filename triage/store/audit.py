@@ -5,13 +5,37 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Text, insert, literal, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Text,
+    bindparam,
+    insert,
+    literal,
+    select,
+    tuple_,
+)
 
 from triage.core.audit import AuditEntry, AuditKind
 from triage.store.database import Database
 from triage.store.tables import Key, Moment, audit, study
 
 PAGE = 1000  # rows read in one transaction: a long answer holds up nobody
+
+# Built once, for every image needs it; see `triage.store.derive`.
+_NOTE = insert(audit).from_select(
+    ["at", "kind", "actor", "study_instance_uid", "accession_number", "sop_instance_uid", "detail"],
+    select(
+        bindparam("now", type_=Moment),
+        bindparam("what", type_=Text),
+        bindparam("who", type_=Text),
+        study.c.study_instance_uid,
+        study.c.accession_number,
+        bindparam("which", type_=Text),
+        bindparam("more", type_=Text),
+    ).where(study.c.id == bindparam("of_study")),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,17 +72,17 @@ def note(
     detail: str | None = None,
 ) -> None:
     """Write an entry about a study, in the transaction of what it tells of."""
-    told = select(
-        literal(now, Moment),
-        literal(kind, Text),
-        literal(actor, Text),
-        study.c.study_instance_uid,
-        study.c.accession_number,
-        literal(sop_instance_uid, Text),
-        literal(detail, Text),
-    ).where(study.c.id == study_id)
-    columns = ("at", "kind", "actor", "study_instance_uid", "accession_number")
-    connection.execute(insert(audit).from_select([*columns, "sop_instance_uid", "detail"], told))
+    connection.execute(
+        _NOTE,
+        {
+            "of_study": study_id,
+            "now": now,
+            "what": kind,
+            "who": actor,
+            "which": sop_instance_uid,
+            "more": detail,
+        },
+    )
 
 
 def note_access(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, insert, or_, select, update
 
 from triage.core.assessment import Assessment, assess
 from triage.core.reasons import Code, reason
@@ -36,12 +36,46 @@ class Derived:
     move: Move | None  # None: it stands where it stood
 
 
+# Statements that every image needs are built once: SQLAlchemy takes longer to build one, and to
+# see that it knows it, than the database to answer it.
+
 # A raw image that was scored before its presentation came.
 _STANDS_IN = and_(
     instance.c.state == InstanceState.UNSCORABLE,
     instance.c.exposure_id.is_not(None),
     view.c.state == ViewState.SCORED,
 )
+_VIEWS = (
+    select(
+        instance.c.study_type,
+        instance.c.side,
+        instance.c.intent,
+        instance.c.exposure_id,
+        instance.c.state.label("instance_state"),
+        view.c.frame,
+        view.c.state,
+        view.c.probability,
+        view.c.threshold,
+        view.c.model,
+        view.c.reason,
+    )
+    .join(instance, view.c.instance_id == instance.c.id)
+    .where(view.c.study_id == bindparam("of_study"))
+    .where(or_(instance.c.state == InstanceState.SCORABLE, _STANDS_IN))
+    .order_by(view.c.id)
+)
+_STUDY = select(study).where(study.c.id == bindparam("of_study"))
+_SET_STUDY = update(study).where(study.c.id == bindparam("of_study"))
+_UNSCORABLE_REASONS = (
+    select(instance.c.reason)
+    .where(
+        instance.c.study_id == bindparam("of_study"),
+        instance.c.state == InstanceState.UNSCORABLE,
+        instance.c.reason.is_not(None),
+    )
+    .order_by(instance.c.id)
+)
+_RECORD = insert(history)
 
 
 def record(
@@ -53,17 +87,19 @@ def record(
     actor: str | None = None,
 ) -> None:
     """Add a line to the study's history."""
-    connection.execute(
-        insert(history).values(study_id=study_id, at=now, kind=kind, detail=detail, actor=actor)
-    )
+    line = {"study_id": study_id, "at": now, "kind": kind, "detail": detail, "actor": actor}
+    connection.execute(_RECORD, line)
 
 
 def lock_studies(connection: Connection, study_ids: Iterable[int]) -> None:
     """Take the studies' rows for this transaction.
 
     Always in the order of their ids: two transactions that lock the same
-    studies in different orders would wait for each other for ever.
+    studies in different orders would wait for each other for ever. SQLite has one writer at
+    a time anyway, and no locks of rows.
     """
+    if connection.dialect.name == "sqlite":
+        return
     ids = sorted(set(study_ids))
     connection.execute(
         select(study.c.id).where(study.c.id.in_(ids)).order_by(study.c.id).with_for_update()
@@ -72,25 +108,7 @@ def lock_studies(connection: Connection, study_ids: Iterable[int]) -> None:
 
 def views_of(connection: Connection, study_id: int) -> list[View]:
     """Return the views that may count, those of instances that were replaced left out."""
-    rows = connection.execute(
-        select(
-            instance.c.study_type,
-            instance.c.side,
-            instance.c.intent,
-            instance.c.exposure_id,
-            instance.c.state.label("instance_state"),
-            view.c.frame,
-            view.c.state,
-            view.c.probability,
-            view.c.threshold,
-            view.c.model,
-            view.c.reason,
-        )
-        .join(instance, view.c.instance_id == instance.c.id)
-        .where(view.c.study_id == study_id)
-        .where(or_(instance.c.state == InstanceState.SCORABLE, _STANDS_IN))
-        .order_by(view.c.id)
-    )
+    rows = connection.execute(_VIEWS, {"of_study": study_id})
     return [
         View(
             study_type=None if row.study_type is None else StudyType(row.study_type),
@@ -123,7 +141,7 @@ def refresh(
     Call it after every change of its instances, views or wait, in the same
     transaction, with the study locked.
     """
-    row = connection.execute(select(study).where(study.c.id == study_id)).one()
+    row = connection.execute(_STUDY, {"of_study": study_id}).one()
     views = views_of(connection, study_id)
     closed = close or row.completed_at is not None
     assessment = assess(
@@ -137,22 +155,22 @@ def refresh(
     probability = score.probability if score else None
     where = place(overdue=row.overdue, label=label, probability=probability)
     connection.execute(
-        update(study)
-        .where(study.c.id == study_id)
-        .values(
-            status=assessment.status,
-            completed_at=(row.completed_at or now) if closed else None,
-            reason=assessment.reason,
-            study_type=score.study_type if score else _first_type(views),
-            side=score.side if score else None,
-            label=label,
-            probability=probability,
-            model=score.model if score else None,
-            views=assessment.views,
-            views_scored=assessment.views_scored,
-            band=where.band,
-            weight=where.weight,
-        )
+        _SET_STUDY,
+        {
+            "of_study": study_id,
+            "status": assessment.status,
+            "completed_at": (row.completed_at or now) if closed else None,
+            "reason": assessment.reason,
+            "study_type": score.study_type if score else _first_type(views),
+            "side": score.side if score else None,
+            "label": label,
+            "probability": probability,
+            "model": score.model if score else None,
+            "views": assessment.views,
+            "views_scored": assessment.views_scored,
+            "band": where.band,
+            "weight": where.weight,
+        },
     )
     if assessment.status != row.status:
         _record_outcome(connection, study_id, now, assessment)
@@ -187,15 +205,7 @@ def _first_type(views: list[View]) -> StudyType | None:
 
 
 def _unscorable_reasons(connection: Connection, study_id: int) -> list[str]:
-    rows = connection.execute(
-        select(instance.c.reason)
-        .where(
-            instance.c.study_id == study_id,
-            instance.c.state == InstanceState.UNSCORABLE,
-            instance.c.reason.is_not(None),
-        )
-        .order_by(instance.c.id)
-    )
+    rows = connection.execute(_UNSCORABLE_REASONS, {"of_study": study_id})
     return [row.reason for row in rows]
 
 
