@@ -18,7 +18,7 @@ class Orthanc:
     """A running Orthanc, asked by its REST API."""
 
     def __init__(self, port: int, dicom_port: int) -> None:
-        self.port = dicom_port
+        self.dicom_port = dicom_port
         self._url = f"http://{HOST}:{port}"
 
     def upload(self, file: Path) -> dict[str, Any]:
