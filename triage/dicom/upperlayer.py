@@ -206,11 +206,11 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]  # pynetdicom ships 
             pdu, meaning = super()._decode_pdu(bytestream)
             return pdu, meaning
         pdu = P_DATA_TF()
-        pdu.presentation_data_value_items = _fragments(memoryview(bytestream))
+        pdu.presentation_data_value_items = fragments(memoryview(bytestream))
         return pdu, _RECEIVED
 
 
-def _fragments(pdu: memoryview) -> list[PresentationDataValueItem]:
+def fragments(pdu: memoryview) -> list[PresentationDataValueItem]:
     """Return the fragments of messages in a P-DATA-TF PDU (PS3.8 9.3.5).
 
     Raises ValueError or struct.error where its items do not fill it.
