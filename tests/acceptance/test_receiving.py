@@ -1,10 +1,16 @@
 """The DICOM port with real peers, wrong peers and no peers at all."""
 
+import re
 import socket
 import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
+from pynetdicom import AE
+from pynetdicom.sop_class import Verification
 
 from tests.support import dcmtk, orthanc, persons, studies
 from tests.support.daemon import HOST
@@ -236,3 +242,35 @@ def test_the_spool_holds_what_was_sent_under_its_digest(receiver, image):
 def large_picture(side):
     """Return a picture of *side* x *side* bytes."""
     return np.random.default_rng(1).integers(0, 256, (side, side), dtype=np.uint8)
+
+
+def test_associations_at_rest_wake_nobody(receiver):
+    entity = AE()
+    entity.add_requested_context(Verification)
+    before = wakes(receiver)
+    open_ones = [entity.associate(HOST, receiver.port) for _ in range(10)]
+    try:
+        assert all(association.is_established for association in open_ones)
+        time.sleep(1)
+        begun, at_rest = time.monotonic(), wakes(receiver)
+        time.sleep(2)
+        pace = (wakes(receiver) - at_rest) / (time.monotonic() - begun)
+    finally:
+        for association in open_ones:
+            association.release()
+
+    assert at_rest > before
+    # pynetdicom's own threads look a thousand times a second each, and there are 20.
+    assert pace < 2000
+
+
+def wakes(daemon):
+    """Return how often the threads of `triage serve` have gone to sleep so far."""
+    total = 0
+    for status in Path(f"/proc/{daemon.pid}/task").glob("*/status"):
+        with suppress(OSError):  # the thread ended meanwhile
+            (line,) = re.findall(
+                r"^voluntary_ctxt_switches:\s*(\d+)", status.read_text(), re.MULTILINE
+            )
+            total += int(line)
+    return total

@@ -6,6 +6,7 @@ import pytest
 from pynetdicom.dsutils import encode
 
 from tests.support import studies
+from triage.dicom import digest
 from triage.dicom.scp import Arrival
 from triage.pipeline.judge import rules_of
 from triage.pipeline.receive import Intake
@@ -25,13 +26,17 @@ def test_nothing_that_a_peer_writes_becomes_a_path(tmp_path, name):
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "AccessionNumber", "PatientID"):
         setattr(made, keyword, name)
     made.SOPInstanceUID = name
+    syntax, data = str(made.file_meta.TransferSyntaxUID), encode(made, False, True) or b""
+    found = digest.begin(syntax)
+    found.update(data)
     arrival = Arrival(
         sop_class_uid=str(made.SOPClassUID),
         sop_instance_uid=name,
-        transfer_syntax_uid=str(made.file_meta.TransferSyntaxUID),
+        transfer_syntax_uid=syntax,
         calling_ae_title=name,
         calling_address="192.0.2.7",
-        data=encode(made, False, True) or b"",
+        data=data,
+        digest=found.hexdigest(),
         preamble=b"",
     )
     before = set(tmp_path.rglob("*"))

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from triage.errors import BadInstance
 from triage.store.spool import Spool
 
 DIGEST = "ab" * 32
@@ -55,3 +56,18 @@ def test_a_daemon_that_starts_does_not_mind_another_that_receives(spool):
         over.set()
         for receiver in receivers:
             receiver.join()
+
+
+def test_an_object_that_is_not_approved_gets_no_name_and_leaves_nothing(spool):
+    seen = []
+
+    def refuse():
+        seen.extend(path.stat().st_size for path in (spool.directory / "incoming").iterdir())
+        raise BadInstance("no header")
+
+    with pytest.raises(BadInstance):
+        spool.keep("a" * 64, [b"object"], approved=refuse)
+
+    assert seen == [len(b"object")], "it was asked for while the bytes had no name"
+    assert spool.find("a" * 64) is None
+    assert list((spool.directory / "incoming").iterdir()) == []

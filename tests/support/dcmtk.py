@@ -1,12 +1,13 @@
-"""DCMTK as the sender."""
+"""DCMTK as the sender, and as another receiver."""
 
 import re
 import subprocess
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.support.daemon import HOST
+from tests.support.daemon import HOST, free_port
+from tests.support.waiting import wait_until
 
 
 def storescu(
@@ -66,3 +67,21 @@ def storescu_in_parallel(port: int, files: Sequence[Path], associations: int) ->
         for sender in senders:
             said, _ = sender.communicate(timeout=120)
             assert sender.returncode == 0, said
+
+
+@contextmanager
+def storescp(folder: Path, *options: str) -> Iterator[int]:
+    """Run DCMTK's own receiver, which writes into *folder*; yields its port."""
+    folder.mkdir()
+    port = free_port()
+    process = subprocess.Popen(
+        ["storescp", *options, "-od", str(folder), str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: echoscu(port).returncode == 0, "storescp answers")
+        yield port
+    finally:
+        process.terminate()
+        process.wait(30)

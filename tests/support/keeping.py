@@ -10,6 +10,7 @@ from tests.support import studies
 from tests.support.store import Store
 from triage.core.retention import Allowance
 from triage.core.selection import Rules
+from triage.dicom import digest
 from triage.dicom.scp import Arrival
 from triage.pipeline.receive import Intake
 from triage.pipeline.reconcile import Reconciler
@@ -60,6 +61,8 @@ class Site(Store):
         syntax = read_file_meta_info(sample.file).TransferSyntaxUID
         # File meta information ends where its group length says (PS3.10 7.1).
         start = 132 + 12 + read_file_meta_info(sample.file).FileMetaInformationGroupLength
+        found = digest.begin(str(syntax))
+        found.update(content[start:])
         return Arrival(
             sop_class_uid=str(dataset.SOPClassUID),
             sop_instance_uid=sample.sop_instance_uid,
@@ -67,6 +70,7 @@ class Site(Store):
             calling_ae_title="PACS",
             calling_address="192.0.2.7",
             data=content[start:],
+            digest=found.hexdigest(),
             preamble=content[:start],
         )
 

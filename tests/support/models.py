@@ -54,6 +54,15 @@ def moved(model: Path, folder: Path, *, bias: float) -> Path:
     return path
 
 
+def save_untrained(path: Path, size: int) -> Path:
+    """Write a DenseNet-169 that was never trained, for views of *size* pixels; return the path."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(169)
+        weights = densenet169().state_dict()
+    checkpoint.save(path, weights, replace(RANDOM, preprocessing=Preprocessing(size=size)))
+    return path
+
+
 def save_random(path: Path) -> None:
     """Write a DenseNet-169 that was never trained.
 

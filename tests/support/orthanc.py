@@ -17,7 +17,8 @@ from tests.support.waiting import wait_until
 class Orthanc:
     """A running Orthanc, asked by its REST API."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, dicom_port: int) -> None:
+        self.dicom_port = dicom_port
         self._url = f"http://{HOST}:{port}"
 
     def upload(self, file: Path) -> dict[str, Any]:
@@ -47,9 +48,11 @@ class Orthanc:
 
 
 @contextmanager
-def running(folder: Path, modalities: dict[str, tuple[str, int]]) -> Iterator[Orthanc]:
-    """Run Orthanc; *modalities* are (AE title, loopback port) by name."""
-    http = free_port()
+def running(
+    folder: Path, modalities: dict[str, tuple[str, int]], **settings: Any
+) -> Iterator[Orthanc]:
+    """Run Orthanc; *modalities* are (AE title, loopback port) by name, *settings* its own."""
+    http, dicom = free_port(), free_port()
     configuration = {
         "Name": "PACS",
         "StorageDirectory": str(folder / "storage"),
@@ -58,9 +61,10 @@ def running(folder: Path, modalities: dict[str, tuple[str, int]]) -> Iterator[Or
         "RemoteAccessAllowed": False,
         "AuthenticationEnabled": False,
         "DicomAet": "ORTHANC",
-        "DicomPort": free_port(),
+        "DicomPort": dicom,
         "DicomModalities": {name: [aet, HOST, port] for name, (aet, port) in modalities.items()},
         "Plugins": [],
+        **settings,
     }
     file = folder / "orthanc.json"
     file.write_text(json.dumps(configuration))
@@ -71,7 +75,7 @@ def running(folder: Path, modalities: dict[str, tuple[str, int]]) -> Iterator[Or
             [program, file], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder
         )
     try:
-        orthanc = Orthanc(http)
+        orthanc = Orthanc(http, dicom)
         wait_until(orthanc.answers, "Orthanc answers", seconds=60)
         yield orthanc
     finally:

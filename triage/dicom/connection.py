@@ -4,6 +4,7 @@ pynetdicom waits without limit for the rest of a PDU and reads whatever length i
 header claims. What holds here is asked of every byte, before the allow-list.
 """
 
+import select
 import socket
 import ssl
 import time
@@ -17,6 +18,7 @@ from pynetdicom.transport import AssociationSocket
 
 from triage import logs
 from triage.dicom.refusal import TLS_HANDSHAKE
+from triage.dicom.upperlayer import Bell
 from triage.settings import DicomSettings
 
 log = logs.get(__name__)
@@ -83,12 +85,10 @@ class Connection(AssociationSocket):  # type: ignore[misc]  # pynetdicom ships n
         A TLS record may hold none of the peer's data, or be half here: a thread that
         went to read would then wait, with answers to send.
         """
-        if self._ahead:
-            return True
-        if not super().ready:
+        if not self.wait(0):
             return False
         connection = self.socket
-        if not isinstance(connection, ssl.SSLSocket):
+        if self._ahead or not isinstance(connection, ssl.SSLSocket):
             return True
         try:
             connection.settimeout(0)
@@ -102,6 +102,32 @@ class Connection(AssociationSocket):  # type: ignore[misc]  # pynetdicom ships n
             return False
         return True
 
+    def wait(self, seconds: float, bell: Bell | None = None) -> bool:
+        """Wait for bytes of the peer or its end, or for *bell*; say whether it was the peer.
+
+        Not with select(), which knows no file above number 1023.
+        """
+        if self._ahead:
+            return True
+        connection = self.socket
+        if connection is None:
+            return False
+        if isinstance(connection, ssl.SSLSocket) and connection.pending():
+            return True
+        poll = select.poll()
+        try:
+            poll.register(connection, select.POLLIN)
+            if bell is not None and (file := bell.fileno()) is not None:
+                poll.register(file, select.POLLIN)
+            woken = {file for file, _ in poll.poll(seconds * 1000)}
+            peers = connection.fileno() in woken
+            if bell is not None and len(woken) > peers:
+                bell.hush()
+            return peers
+        except (OSError, ValueError):  # closed meanwhile
+            self.event_queue.put("Evt17")  # PS3.8 9.2: transport connection closed
+            return False
+
     def recv(self, nr_bytes: int) -> bytearray:
         """Read the header of a PDU or the rest of it; less when the connection ends.
 
@@ -109,14 +135,17 @@ class Connection(AssociationSocket):  # type: ignore[misc]  # pynetdicom ships n
         pynetdicom takes for the end of the connection.
         """
         self._check(nr_bytes)
-        received = bytearray(self._ahead[:nr_bytes])
-        self._ahead = self._ahead[nr_bytes:]
-        while len(received) < nr_bytes and (connection := self.socket) is not None:
-            piece = connection.recv(min(PIECE, nr_bytes - len(received)))
-            if not piece:
-                break
-            received += piece
-            self.last = time.monotonic()
+        received = bytearray(nr_bytes)
+        count = min(len(self._ahead), nr_bytes)
+        received[:count], self._ahead = self._ahead[:count], self._ahead[count:]
+        with memoryview(received) as rest:
+            while count < nr_bytes and (connection := self.socket) is not None:
+                size = connection.recv_into(rest[count:])
+                if not size:
+                    break
+                count += size
+                self.last = time.monotonic()
+        del received[count:]
         self._note(received, nr_bytes)
         self._acknowledge_at_once()
         return received

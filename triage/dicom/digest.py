@@ -12,11 +12,9 @@ from triage.errors import BadInstance
 _PIECE = 1 << 20  # bytes read at a time
 
 
-def of_object(transfer_syntax_uid: str, data: bytes) -> str:
-    """Return the digest of an encoded data set as it came."""
-    found = _begin(transfer_syntax_uid)
-    found.update(data)
-    return found.hexdigest()
+def begin(transfer_syntax_uid: str) -> "hashlib._Hash":
+    """Return a digest to be fed with an encoded data set, piece by piece as it comes."""
+    return hashlib.sha256(transfer_syntax_uid.encode() + b"\0")
 
 
 def of_file(path: Path) -> str:
@@ -26,7 +24,7 @@ def of_file(path: Path) -> str:
     """
     with path.open("rb") as file:
         try:
-            found = _begin(read_transfer_syntax(file))
+            found = begin(read_transfer_syntax(file))
         except OSError:
             raise
         except Exception as error:  # whatever pydicom makes of the bytes
@@ -34,7 +32,3 @@ def of_file(path: Path) -> str:
         while piece := file.read(_PIECE):
             found.update(piece)
     return found.hexdigest()
-
-
-def _begin(transfer_syntax_uid: str) -> "hashlib._Hash":
-    return hashlib.sha256(transfer_syntax_uid.encode() + b"\0")

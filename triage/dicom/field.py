@@ -169,7 +169,7 @@ def exposed_field(header: Dataset, rows: int, columns: int) -> Field | None:
     left out, and so is a field of which next to nothing would remain: better
     the whole image than a wrong part of it.
     """
-    if rows < 1 or columns < 1:
+    if rows < 1 or columns < 1 or not any(f"{module}Shape" in header for module in _MODULES):
         return None
     probes = _probes(rows), _probes(columns)
     shapes: list[Shape] = []

@@ -57,6 +57,7 @@ class Arrival:
     calling_ae_title: str
     calling_address: str  # as the log and the allow-list write it
     data: bytes  # the encoded data set
+    digest: str  # of transfer syntax and data set, see `triage.dicom.digest`
     preamble: bytes  # what makes a PS3.10 file of it: preamble, prefix, file meta information
 
 
@@ -212,5 +213,6 @@ def _arrival(event: Event) -> Arrival:
         calling_ae_title=peer["calling_ae_title"],
         calling_address=peer["address"],
         data=request.DataSet.getvalue(),
+        digest=request.DataSet.digest,
         preamble=b"\0" * 128 + b"DICM" + encode_file_meta(event.file_meta),
     )

@@ -29,6 +29,8 @@ def clean(written: str) -> str:
     """Leave out what breaks logs (control characters) and the database (NUL, lone surrogates)."""
     # Cut first, since looking at each of millions of characters takes seconds.
     start = written.lstrip()[: 2 * MAX_TEXT]
+    if start.isascii() and start.isprintable():  # as nearly all are
+        return start.strip()[:MAX_TEXT]
     kept = (c for c in start if unicodedata.category(c) not in _BREAKING)
     return "".join(kept).strip()[:MAX_TEXT]
 

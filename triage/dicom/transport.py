@@ -25,6 +25,7 @@ from triage.dicom.connection import Connection, Limits, is_from_here, plain_addr
 from triage.dicom.gate import Gate
 from triage.dicom.refusal import LOCAL_LIMIT_EXCEEDED, NOT_RECOGNISED, Refuser
 from triage.dicom.selfcheck import SelfCheck
+from triage.dicom.upperlayer import UpperLayer
 from triage.settings import Peer
 
 log = logs.get(__name__)
@@ -228,7 +229,7 @@ class _Handler(RequestHandler):  # type: ignore[misc]  # pynetdicom ships no typ
 
     def _create_association(self) -> Association:
         association = super()._create_association()
-        association.dul.event_queue.get_nowait()  # "connected", which ours says again
+        UpperLayer(association)
         association.dul.socket = Connection(
             association,
             self.request,

@@ -1,12 +1,14 @@
 """From an arrival to a durable file and a row: what C-STORE's success promises."""
 
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from triage import logs
 from triage.core.selection import Rules
-from triage.dicom import digest
+from triage.core.study import Instance
 from triage.dicom.header import Header, read_header
 from triage.dicom.scp import Arrival
 from triage.errors import WrongSopClass
@@ -17,6 +19,10 @@ from triage.store.intake import Outcome, file_instance
 from triage.store.spool import Kept, Spool
 
 log = logs.get(__name__)
+
+T = TypeVar("T")
+
+READERS = 16  # headers that are read at once; more senders wait for one another
 
 
 class Intake:
@@ -34,31 +40,26 @@ class Intake:
         self._spool = spool
         self._rules = rules
         self._wake = wake
+        self._beside_the_disk = ThreadPoolExecutor(READERS, thread_name_prefix="header")
 
     def keep(self, arrival: Arrival) -> None:
         """Return when bytes and row survive a power cut.
 
         The bytes go first: a row without its file would be a lost image, a file
         without its row is filed at the next start, or when the sender brings it again.
+        While the disk takes them the header is read; they get no name before that is well.
 
         Raises BadInstance, SpoolUnavailable or DatabaseUnavailable.
         """
-        header = read_header(arrival.data, transfer_syntax_uid=arrival.transfer_syntax_uid)
-        _check_identity(header, arrival)
-        name = digest.of_object(arrival.transfer_syntax_uid, arrival.data)
+        reading = self._beside(lambda: self._read(arrival))
         parts = arrival.preamble, arrival.data
-        size = sum(map(len, parts))
-        kept = self._spool.keep(name, parts)
-        instance = replace(
-            judge(header, self._rules),
-            digest=name,
-            size=size,
-            calling_ae_title=arrival.calling_ae_title,
-            calling_address=arrival.calling_address,
-        )
+        kept = self._spool.keep(arrival.digest, parts, approved=reading.result)
+        header, instance = reading.result()
 
         def write() -> Kept:
-            return kept if self._spool.holds(name, size) else self._spool.keep(name, parts)
+            if self._spool.holds(arrival.digest, instance.size):
+                return kept
+            return self._spool.keep(arrival.digest, parts)
 
         filed = file_instance(self._database, instance, datetime.now(UTC), write=write)
         if filed.outcome is not Outcome.DUPLICATE and instance.frames:
@@ -70,11 +71,30 @@ class Intake:
             study_instance_uid=header.study_instance_uid,
             sop_instance_uid=header.sop_instance_uid,
             accession_number=header.accession_number,
-            size=size,
+            size=instance.size,
             # The code alone: the sentence may quote a description.
             not_scored=(instance.reason or "").partition(":")[0] or None,
         )
         tell_moves(filed.moves)
+
+    def _beside(self, work: Callable[[], T]) -> Future[T]:
+        """Have something done while the disk works. Raises MemoryError where no thread is left."""
+        try:
+            return self._beside_the_disk.submit(work)
+        except RuntimeError as error:
+            raise MemoryError("no thread is to be had") from error
+
+    def _read(self, arrival: Arrival) -> tuple[Header, Instance]:
+        """Return the header, and what is to be filed. Raises BadInstance."""
+        header = read_header(arrival.data, transfer_syntax_uid=arrival.transfer_syntax_uid)
+        _check_identity(header, arrival)
+        return header, replace(
+            judge(header, self._rules),
+            digest=arrival.digest,
+            size=len(arrival.preamble) + len(arrival.data),
+            calling_ae_title=arrival.calling_ae_title,
+            calling_address=arrival.calling_address,
+        )
 
 
 def _check_identity(header: Header, arrival: Arrival) -> None:

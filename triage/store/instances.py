@@ -30,6 +30,10 @@ NO_SCORE: Mapping[str, object] = MappingProxyType(
     {"probability": None, "threshold": None, "model": None}
 )
 
+# Built once, for every image needs them; see `triage.store.derive`.
+_INSERT_INSTANCE = insert(instance).returning(instance.c.id)
+_INSERT_VIEW = insert(view)
+
 
 def replace_instance(connection: Connection, instance_id: int) -> None:
     """Set an instance aside whose UID has come again with other bytes."""
@@ -135,7 +139,7 @@ def add_views(
 ) -> None:
     """Queue each frame as a view, with its former score from *scores* where it has one."""
     connection.execute(
-        insert(view),
+        _INSERT_VIEW,
         [
             {
                 "study_id": study_id,
@@ -182,8 +186,7 @@ def _insert(
         calling_ae_title=received.calling_ae_title,
         received_at=now,
     )
-    row = insert(instance).returning(instance.c.id)
-    instance_id: int = connection.execute(row, values | other).scalar_one()
+    instance_id: int = connection.execute(_INSERT_INSTANCE, values | other).scalar_one()
     return instance_id
 
 

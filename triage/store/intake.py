@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from triage.core.audit import OURSELVES, AuditKind, sender_name
 from triage.core.study import Instance, InstanceState
@@ -28,6 +28,20 @@ from triage.store.instances import (
 )
 from triage.store.spool import Kept
 from triage.store.tables import instance
+
+# Built once, for every image needs it; see `triage.store.derive`.
+_CURRENT = select(
+    instance.c.id,
+    instance.c.study_id,
+    instance.c.digest,
+    instance.c.pixel_digest,
+    instance.c.size,
+    instance.c.received_at,
+    instance.c.deleted_at,
+).where(
+    instance.c.sop_instance_uid == bindparam("uid"),
+    instance.c.state != InstanceState.REPLACED,
+)
 
 
 class Outcome(StrEnum):
@@ -202,17 +216,4 @@ def _file_former(connection: Connection, study_id: int, received: Instance, now:
 
 
 def _current(connection: Connection, sop_instance_uid: str) -> Row[*tuple[Any, ...]] | None:
-    return connection.execute(
-        select(
-            instance.c.id,
-            instance.c.study_id,
-            instance.c.digest,
-            instance.c.pixel_digest,
-            instance.c.size,
-            instance.c.received_at,
-            instance.c.deleted_at,
-        ).where(
-            instance.c.sop_instance_uid == sop_instance_uid,
-            instance.c.state != InstanceState.REPLACED,
-        )
-    ).one_or_none()
+    return connection.execute(_CURRENT, {"uid": sop_instance_uid}).one_or_none()

@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -102,10 +102,13 @@ class Spool:
             _write(trial, [b"trial"])
             trial.unlink()
 
-    def keep(self, digest: str, parts: Sequence[bytes]) -> Kept:
+    def keep(
+        self, digest: str, parts: Sequence[bytes], approved: Callable[[], object] = lambda: None
+    ) -> Kept:
         """Write *parts* as the object *digest*, durable on return, unless that is there already.
 
-        A file of that name with other bytes, cut short or decayed, is replaced.
+        A file of that name with other bytes, cut short or decayed, is replaced. *approved* is
+        called when the bytes are safe and have no name yet; what it raises leaves nothing behind.
 
         Raises SpoolFull below `spool.min_free` or on a full disk, and
         SpoolUnavailable for what else a disk can do; nothing is left behind then.
@@ -123,12 +126,14 @@ class Spool:
             found = self.find(digest)
             size_found = None if found is None else found.size
             if size_found == size and _consists_of(final, parts):
+                approved()
                 # Whoever wrote it may have been killed between rename and fsync.
                 _sync_folder(final.parent)
                 return Kept(at=begun, whole=True, found=size)
             temporary = self._incoming / f"{digest}.{secrets.token_hex(4)}"
             try:
                 _write(temporary, parts)
+                approved()
                 temporary.rename(final)
                 _sync_folder(final.parent)
             except BaseException:

@@ -35,7 +35,9 @@ class Point:
 
 
 RECEIVING = {
-    "half the file written": Point("write", "/incoming/", when=2),  # the first is the preamble
+    "half the file written": Point(
+        "write", "/incoming/", when=3
+    ),  # after "accepted" and the preamble
     "after write, before fsync": Point("fsync", "/incoming/"),
     "before rename": Point("rename", "/incoming/"),
     "after rename, before fsync of the folder": Point("fsync", "/spool/", when=2),
