@@ -177,8 +177,8 @@ class Interrupted(Spool):
         super().__init__(spool.directory, 0)
         self.meanwhile = meanwhile
 
-    def keep(self, digest, parts):
-        written = super().keep(digest, parts)
+    def keep(self, digest, parts, approved=lambda: None):
+        written = super().keep(digest, parts, approved)
         meanwhile, self.meanwhile = self.meanwhile, lambda: None
         meanwhile()
         return written

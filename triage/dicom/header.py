@@ -33,7 +33,7 @@ _WANTED = {
         *field.KEYWORDS,
     )
 }
-_CHUNK = 256 * 1024  # bytes of pixels that are read at a time
+_CHUNK = 64 * 1024  # bytes of pixels that are read at a time
 # PS3.5 9.1 allows digits and dots. Peers that put letters into UIDs exist and
 # mean it; what would break a log line or a query is refused.
 _UID = re.compile(r"[!-~]{1,64}")

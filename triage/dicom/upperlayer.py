@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 # Seconds after which a thread looks all the same: for pynetdicom's timers, and for what
 # another thread says without a queue (that the association is to end).
 LOOK = 0.1
+LEAST_KEPT = 4096  # bytes of a fragment that is kept as it came
 
 _P_DATA_TF = 0x04  # PS3.8 9.3.5: the type of the PDUs that carry messages
 _RECEIVED = "Evt10"  # PS3.8 table 9-10: such a PDU was received
@@ -115,15 +116,27 @@ class DataSet(BytesIO):
         self._association = association
         self._message = message
         self._digest: hashlib._Hash | None = None
+        self._fragments: list[bytearray | memoryview] = []
 
     def write(self, fragment: Any) -> int:
-        """Take the next fragment in."""
+        """Take the next fragment in; it is kept as it is, and not copied until all are there."""
         if self._digest is None:
             # In a context that was not accepted it is refused, whatever its digest.
             context = self._association._accepted_cx.get(self._message.context_id)
             self._digest = digest.begin(context.transfer_syntax[0] if context else "")
         self._digest.update(fragment)
-        return super().write(fragment)
+        # A short one is: a hostile peer sends many, and each costs more to keep than it holds.
+        if len(fragment) >= LEAST_KEPT:
+            self._fragments.append(fragment)
+        elif self._fragments and isinstance(self._fragments[-1], bytearray):
+            self._fragments[-1] += fragment
+        else:
+            self._fragments.append(bytearray(fragment))
+        return len(fragment)
+
+    def getvalue(self) -> bytes:
+        """Return the whole data set."""
+        return b"".join(self._fragments)
 
     @property
     def digest(self) -> str:

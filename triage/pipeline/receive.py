@@ -22,7 +22,7 @@ log = logs.get(__name__)
 
 T = TypeVar("T")
 
-READERS = 16  # headers that are read at once; more senders wait for one another
+READERS = 8  # headers that are read at once; more senders wait for one another
 
 
 class Intake:
