@@ -110,6 +110,6 @@ def test_doctor_names_the_whole_ensemble_or_what_keeps_it_from_being_one(
         (found[last],) = (finding for finding in findings if finding["check"] == "model")
 
     assert found["b"]["status"] == "ok"
-    assert found["b"]["message"].startswith("random 1 + other 1 on cpu")
+    assert found["b"]["message"].startswith("random 1 + other 1, torch float32 on cpu (")
     assert found["large"]["status"] == "failed"
     assert "large.safetensors" in found["large"]["message"]

@@ -137,6 +137,8 @@ class Views(Generic[T]):
             now = time.monotonic()
             outcomes = self._decoders.collect(max(0.0, min(until, self._due()) - now), wakes)
             self._sort(outcomes)
+            with contextlib.suppress(BlockingIOError):  # before we look whether it is through
+                os.eventfd_read(self._passed)
             moved = self._end_pass() | self._begin_pass()
             going_on = bool(outcomes) or moved
         judged, self._judged = self._judged, []
@@ -190,8 +192,6 @@ class Views(Generic[T]):
             if time.monotonic() - self._began < LONG:
                 return False
             wait([self._passing[1]])
-        with contextlib.suppress(BlockingIOError):  # it is through, and about to say so
-            os.eventfd_read(self._passed)
         (batch, future), self._passing = self._passing, None
         self._judged += self._judge(batch, future)
         return True
