@@ -4,10 +4,12 @@ import select
 import struct
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
-from triage.dicom.upperlayer import Bell, fragments
+from triage.dicom import digest
+from triage.dicom.upperlayer import LEAST_KEPT, Bell, DataSet, fragments
 
 
 def p_data(*items):
@@ -57,3 +59,19 @@ def test_a_bell_wakes_who_waits_and_who_comes_late():
     bell.hush()
     bell.close()
     assert bell.fileno() is None
+
+
+@pytest.mark.parametrize("sizes", [[], [1], [LEAST_KEPT], [1, 2, LEAST_KEPT, 3, 4, LEAST_KEPT + 1]])
+def test_a_data_set_is_its_fragments_and_has_their_digest(sizes):
+    syntax = "1.2.840.10008.1.2.1"
+    contexts = {3: SimpleNamespace(transfer_syntax=[syntax])}
+    data_set = DataSet(SimpleNamespace(_accepted_cx=contexts), SimpleNamespace(context_id=3))
+    sent = [bytes([number]) * size for number, size in enumerate(sizes)]
+
+    for fragment in sent:
+        data_set.write(memoryview(bytearray(fragment)))
+
+    assert data_set.getvalue() == data_set.getvalue() == b"".join(sent)
+    expected = digest.begin(syntax)
+    expected.update(b"".join(sent))
+    assert data_set.digest == (expected.hexdigest() if sent else "")

@@ -116,7 +116,7 @@ class DataSet(BytesIO):
         self._association = association
         self._message = message
         self._digest: hashlib._Hash | None = None
-        self._fragments: list[bytearray | memoryview] = []
+        self._fragments: list[bytes | bytearray | memoryview] = []
 
     def write(self, fragment: Any) -> int:
         """Take the next fragment in; it is kept as it is, and not copied until all are there."""
@@ -135,8 +135,10 @@ class DataSet(BytesIO):
         return len(fragment)
 
     def getvalue(self) -> bytes:
-        """Return the whole data set."""
-        return b"".join(self._fragments)
+        """Return the whole data set, of which its fragments are held no longer."""
+        whole = b"".join(self._fragments)
+        self._fragments = [whole]
+        return whole
 
     @property
     def digest(self) -> str:
