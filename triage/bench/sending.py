@@ -35,10 +35,7 @@ class _Sender:
         with connection, its:
             self._words = connection.makefile("rw")
             self._process = subprocess.Popen(  # noqa: S603  our own program
-                [
-                    *(sys.executable, "-m", "triage.bench.sender"),
-                    *(str(its.fileno()), str(port), *map(str, files)),
-                ],
+                [sys.executable, "-m", "triage.bench.sender", str(its.fileno()), str(port), *files],
                 pass_fds=[its.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from triage import logs
+from triage import logs, priority
 from triage.cli.output import settings_of
 from triage.errors import UsageError
 
@@ -23,4 +23,5 @@ def serve(
     unknown = [name for name in names if name not in list(Role)]
     if unknown or not names:
         raise UsageError(f"--role: give one or more of {', '.join(Role)}; it is {role!r}")
+    priority.go_first()
     Daemon(settings_of(context), frozenset(Role(name) for name in names)).run()

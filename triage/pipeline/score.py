@@ -17,7 +17,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from triage import logs
+from triage import logs, priority
 from triage.errors import DatabaseUnavailable, ScorerBroken
 from triage.model.cores import usable_cores
 from triage.pipeline.channel import Channel, Orphaned, ScorerState
@@ -45,7 +45,6 @@ log = logs.get(__name__)
 
 POLL = 1.0  # seconds between looks at the queue when nobody wakes us; another daemon may feed it
 BATCH = 16  # views that are held at once, or two of the network's batches where that is more
-NICENESS = 5  # of this process and its decoders: the receiver goes first (nice(2))
 SLOW = 64  # slow views that are held besides: more than hang unless a whole disk does
 FINISH = 5.0  # seconds to end what is on its way when the parent is gone; it waits for 10
 MIN_DECODERS = 2  # one for a slow view, one for all others
@@ -200,8 +199,7 @@ def _through(views: Views[Work], wake: int | None = None) -> list[Result]:
 def main() -> None:
     """Run as ``python -m triage.pipeline.score FD``: FD is the connection to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when we end
-    with contextlib.suppress(OSError):  # a sandbox may refuse it
-        os.nice(NICENESS)
+    priority.stand_back()
     with contextlib.suppress(OSError):  # where memory ends, this process ends, not the receiver
         Path("/proc/self/oom_score_adj").write_text("500")
     connection = socket.socket(fileno=int(sys.argv[1]))

@@ -93,12 +93,10 @@ def running(
     for section, keys in (more or {}).items():
         values.setdefault(section, {}).update(keys)
     config.write_text(_toml(values), "utf-8")
+    role = ",".join(roles)
     with (folder / "daemon.log").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603  our own program, with our own file
-            [
-                *(sys.executable, "-m", "triage", "--config", str(config)),
-                *("serve", "--role", ",".join(roles)),
-            ],
+            [sys.executable, "-m", "triage", "--config", str(config), "serve", "--role", role],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
