@@ -127,6 +127,7 @@ def write_killers(folder, name):
     }
 
 
+@pytest.mark.soak  # tests/pipeline tries that without a daemon
 def test_images_that_end_their_decoder_are_set_aside_and_the_scorer_lives(
     start_daemon, random_model, tmp_path
 ):
@@ -242,7 +243,9 @@ def writer_of(pipe):
     return None
 
 
-@pytest.mark.parametrize("doing", ["loading the model", "decoding"])
+@pytest.mark.parametrize(
+    "doing", [pytest.param("loading the model", marks=pytest.mark.soak), "decoding"]
+)
 def test_ctrl_c_ends_the_scoring_of_files_and_every_process_of_it(random_model, tmp_path, doing):
     trap = tmp_path / "image.png"
     os.mkfifo(trap)

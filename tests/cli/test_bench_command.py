@@ -50,6 +50,7 @@ def test_every_stage_is_measured_and_the_slowest_named(triage, little, random_mo
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.soak
 @pytest.mark.postgres
 def test_the_site_s_postgresql_is_measured_in_a_place_of_its_own(
     triage, little, new_database, tmp_path, monkeypatch
