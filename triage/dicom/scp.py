@@ -13,7 +13,6 @@ from typing import Any
 import pynetdicom
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
-from pynetdicom.dsutils import encode_file_meta
 from pynetdicom.events import Event
 
 from triage import logs
@@ -21,6 +20,7 @@ from triage.dicom import tls
 from triage.dicom.access import Access
 from triage.dicom.certificate import files_of
 from triage.dicom.connection import Limits, limits_of, peer_of
+from triage.dicom.filemeta import preamble
 from triage.dicom.gate import Gate
 from triage.dicom.selfcheck import SelfCheck
 from triage.dicom.sopclasses import offer
@@ -206,13 +206,16 @@ def _arrival(event: Event) -> Arrival:
     if request.DataSet is None:
         raise BadInstance("the request has no data set")
     peer = peer_of(event.assoc)
+    sop_class_uid = str(request.AffectedSOPClassUID)
+    sop_instance_uid = str(request.AffectedSOPInstanceUID)
+    transfer_syntax_uid = str(event.context.transfer_syntax)
     return Arrival(
-        sop_class_uid=str(request.AffectedSOPClassUID),
-        sop_instance_uid=str(request.AffectedSOPInstanceUID),
-        transfer_syntax_uid=str(event.context.transfer_syntax),
+        sop_class_uid=sop_class_uid,
+        sop_instance_uid=sop_instance_uid,
+        transfer_syntax_uid=transfer_syntax_uid,
         calling_ae_title=peer["calling_ae_title"],
         calling_address=peer["address"],
         data=request.DataSet.getvalue(),
         digest=request.DataSet.digest,
-        preamble=b"\0" * 128 + b"DICM" + encode_file_meta(event.file_meta),
+        preamble=preamble(sop_class_uid, sop_instance_uid, transfer_syntax_uid),
     )

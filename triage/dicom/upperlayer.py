@@ -23,7 +23,7 @@ from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.pdu_items import PresentationDataValueItem
 from pynetdicom.pdu_primitives import P_DATA
 
-from triage.dicom import digest
+from triage.dicom import command, digest
 
 if TYPE_CHECKING:
     import hashlib
@@ -36,6 +36,7 @@ LEAST_KEPT = 4096  # bytes of a fragment that is kept as it came
 _P_DATA_TF = 0x04  # PS3.8 9.3.5: the type of the PDUs that carry messages
 _RECEIVED = "Evt10"  # PS3.8 table 9-10: such a PDU was received
 _HEADER = 6  # bytes before the items of a PDU
+_COMMAND = b"\x03"  # PS3.8 annex E.2: the last fragment of a command
 _ITEM = struct.Struct(">LB")  # PS3.8 9.3.5.1: the item's length, which counts what follows it
 
 
@@ -160,6 +161,17 @@ class _Messages(DIMSEServiceProvider):  # type: ignore[misc]  # pynetdicom ships
             message.data_set = DataSet(self.assoc, message)
             self.message: DIMSEMessage | None = message
         super().receive_primitive(primitive)
+
+    def send_msg(self, primitive: Any, context_id: int) -> None:
+        """Send a message; the answer to a C-STORE is put into bytes without a data set of its own."""
+        small = 0 < self.maximum_pdu_size < LEAST_KEPT  # the peer wants it in fragments
+        answer = None if small else command.store_response(primitive)
+        if answer is None:
+            super().send_msg(primitive, context_id)
+            return
+        data = P_DATA()
+        data.presentation_data_value_list.append([context_id, _COMMAND + answer])
+        self.dul.send_pdu(data)
 
 
 class UpperLayer(DULServiceProvider):  # type: ignore[misc]  # pynetdicom ships no types

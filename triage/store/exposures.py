@@ -1,8 +1,9 @@
 """Keeps each instance's part in its study right: what stands for which exposure."""
 
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, or_, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, case, or_, select, update
 
 from triage.core.exposure import Candidate, Standing, left_out, stand
 from triage.core.study import Exposure, Instance, InstanceState, Intent, Side, ViewState
@@ -25,28 +26,46 @@ def concerns_others(
     if not received.frames:
         return False
     exposure = received.exposure
-    alike = [
-        instance.c.intent == Intent.PROCESSING,
-        instance.c.source_uid == received.sop_instance_uid,
-    ]
     if exposure.intent is Intent.PROCESSING:
         return True
     if alone:
         return False
-    if received.pixel_digest:
-        alike.append(instance.c.pixel_digest == received.pixel_digest)
-    if exposure.event:
-        alike.append(instance.c.irradiation_event == exposure.event)
-    if exposure.source:
-        # Its source, or another image made from the same one.
-        alike.append(instance.c.sop_instance_uid == exposure.source)
-        alike.append(instance.c.source_uid == exposure.source)
-    others = (
-        select(instance.c.id)
-        .where(instance.c.study_id == study_id, _CANDIDATE, or_(*alike))
-        .where(instance.c.sop_instance_uid != received.sop_instance_uid)
+    asked = {
+        "pixels": received.pixel_digest,
+        "event": exposure.event,
+        "source": exposure.source,
+    }
+    known = {name: value for name, value in asked.items() if value}
+    found = connection.execute(
+        _alike(frozenset(known)), {"of_study": study_id, "own": received.sop_instance_uid, **known}
     )
-    return connection.execute(others.limit(1)).first() is not None
+    return found.first() is not None
+
+
+@cache
+def _alike(known: frozenset[str]) -> Select[tuple[int]]:
+    """Ask for one instance that may be of the same exposure, by what is *known* of the new one.
+
+    Made once for each: SQLAlchemy takes longer to make it than the database to answer.
+    """
+    alike = [
+        instance.c.intent == Intent.PROCESSING,
+        instance.c.source_uid == bindparam("own"),
+    ]
+    if "pixels" in known:
+        alike.append(instance.c.pixel_digest == bindparam("pixels"))
+    if "event" in known:
+        alike.append(instance.c.irradiation_event == bindparam("event"))
+    if "source" in known:
+        # Its source, or another image made from the same one.
+        alike.append(instance.c.sop_instance_uid == bindparam("source"))
+        alike.append(instance.c.source_uid == bindparam("source"))
+    return (
+        select(instance.c.id)
+        .where(instance.c.study_id == bindparam("of_study"), _CANDIDATE, or_(*alike))
+        .where(instance.c.sop_instance_uid != bindparam("own"))
+        .limit(1)
+    )
 
 
 def holds_raw_images(connection: Connection, study_id: int) -> bool:

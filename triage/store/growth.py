@@ -4,13 +4,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from triage.core.study import Instance, ReadingState, StudyStatus
 from triage.core.worklist import Band
 from triage.store.derive import STUDY, record
 from triage.store.tables import ACCESSION_NUMBER, study
+
+# Made once; every image asks them.
+_KNOWN = select(study.c.id).where(study.c.study_instance_uid == bindparam("uid"))
+_KNOWN_LOCKED = _KNOWN.with_for_update()
+# Two associations may bring the first images of a study at once: one of them makes the row, the
+# other finds it.
+_MAKE = {
+    dialect: kind.insert(study)
+    .on_conflict_do_nothing(index_elements=["study_instance_uid"])
+    .returning(study.c.id)
+    for dialect, kind in (("sqlite", sqlite), ("postgresql", postgresql))
+}
+_GROW = update(study).where(study.c.id == bindparam("of_study"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,38 +41,31 @@ def open_study(
 
     With *lock* it is locked for this transaction, as whoever made it has it anyway.
     """
-    known = select(study.c.id).where(study.c.study_instance_uid == received.study_instance_uid)
-    if lock:
-        known = known.with_for_update()
-    study_id: int | None = connection.execute(known).scalar()
+    uid = {"uid": received.study_instance_uid}
+    study_id: int | None = connection.execute(_KNOWN_LOCKED if lock else _KNOWN, uid).scalar()
     if study_id is not None:
         return study_id, False
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    # Two associations may bring the first images of a study at once: one of
-    # them makes the row, the other finds it.
     study_id = connection.execute(
-        dialect.insert(study)
-        .values(
-            study_instance_uid=received.study_instance_uid,
+        _MAKE[connection.dialect.name],
+        {
+            "study_instance_uid": received.study_instance_uid,
             **_said(received),
-            received_at=now,
-            opened_at=now,
-            last_received_at=now,
-            waiting_since=now,
-            status=StudyStatus.RECEIVING,
-            views=0,
-            views_scored=0,
-            reading_state=ReadingState.UNREAD,
-            image_after_reading=False,
-            overdue=False,
-            band=Band.NOT_SCORED,
-            weight=0.0,
-        )
-        .on_conflict_do_nothing(index_elements=["study_instance_uid"])
-        .returning(study.c.id)
+            "received_at": now,
+            "opened_at": now,
+            "last_received_at": now,
+            "waiting_since": now,
+            "status": StudyStatus.RECEIVING,
+            "views": 0,
+            "views_scored": 0,
+            "reading_state": ReadingState.UNREAD,
+            "image_after_reading": False,
+            "overdue": False,
+            "band": Band.NOT_SCORED,
+            "weight": 0.0,
+        },
     ).scalar()
     if study_id is None:
-        return connection.execute(known).scalar_one(), False
+        return connection.execute(_KNOWN_LOCKED if lock else _KNOWN, uid).scalar_one(), False
     record(connection, study_id, now, "received", received.calling_ae_title or None)
     return study_id, True
 
@@ -109,7 +115,7 @@ def grow(
     elif row.reading_state == ReadingState.READ:
         values["kept_since"] = found or now
     if values:  # a report without texts, after the study is complete, changes nothing
-        connection.execute(update(study).where(study.c.id == study_id).values(**values))
+        connection.execute(_GROW, {"of_study": study_id, **values})
     return Grown(reopened=reopened, unread_again=unread_again)
 
 
