@@ -5,7 +5,7 @@ import ssl
 import threading
 import time
 import tomllib
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from tests.support import dcmtk, studies
 from tests.support.certificates import Authority
 from tests.support.daemon import HOST
 from tests.support.pdus import (
+    ABORT,
     ASSOCIATE_AC,
     COMPUTED_RADIOGRAPHY,
     DATA_TF,
@@ -281,6 +282,64 @@ def test_objects_on_their_way_take_so_much_memory_together_and_no_more(free_port
         assert event["check"] == "objects in flight"
         assert "dicom.max_object_size" in event["reason"]
     assert len(kept) == 2
+
+
+def test_what_a_peer_sends_without_waiting_for_answers_counts_until_it_is_answered(
+    free_port, connect
+):
+    slow = threading.Event()
+    kept = []
+
+    def keep(arrival):
+        slow.wait(20)
+        kept.append(arrival)
+
+    with receiving(free_port, keep, object_bytes=1_000_000) as (_, events):
+        peer = connect(free_port, request())
+        assert accepted(answer_of(peer))
+        for _ in range(3):
+            with suppress(OSError):  # it hung up meanwhile
+                peer.sendall(b"".join(store_request(bytes(400_000))))
+        wait_until(
+            lambda: any(e["event"] == "association_dropped" for e in events), "it is dropped"
+        )
+        slow.set()
+
+    assert {e["check"] for e in events if e["event"] == "association_dropped"} == {"object size"}
+    assert len(kept) <= 2
+
+
+def test_a_peer_that_sends_more_after_each_answer_may_go_on_for_ever(free_port, connect):
+    kept = []
+    with receiving(free_port, kept.append, object_bytes=1_000_000) as (_, events):
+        peer = connect(free_port, request())
+        assert accepted(answer_of(peer))
+        for _ in range(6):
+            peer.sendall(b"".join(store_request(bytes(400_000))))
+            assert answer_of(peer)[0] == DATA_TF
+
+        assert [e for e in events if e["event"] == "association_dropped"] == []
+    assert len(kept) == 6
+
+
+def test_a_data_set_before_its_command_or_in_another_context_ends_the_association(
+    free_port, connect
+):
+    command, data = store_request(bytes(1000))
+    elsewhere = data[:10] + bytes([99]) + data[11:]
+    kept = []
+    with receiving(free_port, kept.append) as (receiver, events):
+        for pdus in ((data, command), (command, elsewhere)):
+            peer = connect(free_port, request())
+            assert accepted(answer_of(peer))
+            peer.sendall(b"".join(pdus))
+            assert answer_of(peer)[0] == ABORT
+
+        assert receiver.answers()
+    assert [e["check"] for e in events if e["event"] == "association_dropped"] == [
+        "order of fragments"
+    ] * 2
+    assert kept == []
 
 
 @pytest.mark.parametrize("size", [2**20, 2**26, 2**30, 2**32])

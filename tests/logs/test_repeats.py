@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from triage.logs.repeats import EVERY, Repeats
+from triage.logs.repeats import EVERY, OF_A_PEER, Repeats
 
 
 class Log:
@@ -82,24 +82,35 @@ def test_errors_that_differ_are_all_told(log, other):
 
 
 @pytest.mark.parametrize("event", ["association_refused", "association_dropped"])
-def test_a_peer_that_varies_what_it_says_of_itself_is_told_once_a_minute(log, event):
-    for number in range(100):
+def test_of_a_peer_that_varies_what_it_says_of_itself_so_many_are_told_a_minute(log, event):
+    def refused(number, address="192.0.2.1", check="dicom.allow"):
         title = f"PEER{number}"
-        log.error(
-            event,
-            check="dicom.allow",
-            address="192.0.2.1",
-            calling_ae_title=title,
-            action=f"add {title}",
-            reason=f"{title}!",
-        )
-    log.error(event, check="dicom.allow", address="192.0.2.2", calling_ae_title="PEER1")
-    log.error(event, check="request", address="192.0.2.1", calling_ae_title="PEER1")
+        said = {"calling_ae_title": title, "action": f"add {title}", "reason": f"{title}!"}
+        log.error(event, check=check, address=address, **said)
 
-    assert [(entry["check"], entry["address"]) for entry in log.passed] == [
-        ("dicom.allow", "192.0.2.1"),
-        ("dicom.allow", "192.0.2.2"),
-        ("request", "192.0.2.1"),
+    for number in range(100):
+        refused(number)
+    refused(1, address="192.0.2.2")
+    refused(1, check="request")
+    log.now = EVERY
+    refused(0)
+
+    told = [(entry["check"], entry["address"], entry["calling_ae_title"]) for entry in log.passed]
+    assert told == [
+        *(("dicom.allow", "192.0.2.1", f"PEER{number}") for number in range(OF_A_PEER)),
+        ("dicom.allow", "192.0.2.2", "PEER1"),
+        ("request", "192.0.2.1", "PEER1"),
+        ("dicom.allow", "192.0.2.1", "PEER0"),
+    ]
+
+
+def test_two_refusals_of_a_peer_that_are_mended_differently_are_both_told(log):
+    for action in ("renew the certificate", "take a longer key", "renew the certificate"):
+        log.error("association_refused", check="tls", address="192.0.2.1", action=action)
+
+    assert [entry["action"] for entry in log.passed] == [
+        "renew the certificate",
+        "take a longer key",
     ]
 
 

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from triage.errors import BadInstance
+from triage.errors import BadInstance, SpoolUnavailable
 from triage.store.spool import Spool
 
 DIGEST = "ab" * 32
@@ -71,3 +71,24 @@ def test_an_object_that_is_not_approved_gets_no_name_and_leaves_nothing(spool):
     assert seen == [len(b"object")], "it was asked for while the bytes had no name"
     assert spool.find("a" * 64) is None
     assert list((spool.directory / "incoming").iterdir()) == []
+
+
+@pytest.mark.parametrize("folder", ["incoming", "5c"])
+def test_a_folder_that_somebody_removed_is_made_again(spool, folder):
+    digest = "5c" + 62 * "0"
+    (spool.directory / folder).rmdir()
+
+    spool.keep(digest, [b"good"])
+
+    assert spool.path(digest).read_bytes() == b"good"
+    assert list((spool.directory / "incoming").iterdir()) == []
+
+
+def test_where_all_folders_are_gone_so_is_the_disk_and_nothing_is_written_beside_it(spool):
+    for folder in spool.directory.iterdir():
+        folder.rmdir()
+
+    with pytest.raises(SpoolUnavailable, match="is its disk mounted"):
+        spool.keep(64 * "0", [b"good"])
+
+    assert list(spool.directory.iterdir()) == []

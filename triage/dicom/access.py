@@ -9,7 +9,7 @@ from pynetdicom.events import Event
 from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_RJ
 
 from triage import logs
-from triage.dicom.connection import peer_of, plain_address
+from triage.dicom.peer import peer_of, plain_address
 from triage.settings import DicomSettings, Peer
 
 # PS3.8 table 9-21: (result, source, reason) of A-ASSOCIATE-RJ.

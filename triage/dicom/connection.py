@@ -8,15 +8,16 @@ import select
 import socket
 import ssl
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import ip_address
 
 from pynetdicom.association import Association
 from pynetdicom.transport import AssociationSocket
 
 from triage import logs
+from triage.dicom.peer import is_from_here, peer_of
 from triage.dicom.refusal import TLS_HANDSHAKE
 from triage.dicom.upperlayer import Bell
 from triage.settings import DicomSettings
@@ -24,7 +25,9 @@ from triage.settings import DicomSettings
 log = logs.get(__name__)
 
 HEADER = 6  # bytes that a PDU begins with, PS3.8 9.3
-P_DATA_TF = b"\x04"  # its type, when it brings a part of a message
+# PS3.8 9.3.5 and annex E.2: the type of the PDUs that carry messages, the byte of the first
+# fragment that says which it is, and there the bit of the last one.
+_MESSAGES, _CONTROL, _LAST = 0x04, 11, 0x02
 PIECE = 65536  # bytes read at once
 LEAST_WAITING = 2**30  # bytes: a hundred radiographs of 10 MB, where a site lets no object be large
 
@@ -70,6 +73,7 @@ class Connection(AssociationSocket):  # type: ignore[misc]  # pynetdicom ships n
         self._waiting = waiting
         self._ahead = b""  # decrypted, and not asked for yet
         self.unanswered = 0  # bytes
+        self._whole: deque[int] = deque()  # of which belong to messages that wait for their answer
         self.opened = self.last = time.monotonic()
         self.own = own  # the daemon's check of itself
         self.from_here = is_from_here(peer, association.requestor.address)
@@ -153,9 +157,13 @@ class Connection(AssociationSocket):  # type: ignore[misc]  # pynetdicom ships n
     def send(self, bytestream: bytes) -> None:
         """Send a PDU: the peer has an answer."""
         super().send(bytestream)
-        self.unanswered = 0
+        self._note_answer(bytestream)
         self.last = time.monotonic()
         self._acknowledge_at_once()
+
+    def completed(self) -> None:
+        """Note that a message is here as a whole, and waits for its answer."""
+        self._whole.append(self.unanswered - sum(self._whole))
 
     def overdue(self) -> str:
         """Return why the peer has been waited for long enough, or nothing."""
@@ -191,11 +199,18 @@ class Connection(AssociationSocket):  # type: ignore[misc]  # pynetdicom ships n
         if self.half_a_pdu:
             self.half_a_pdu = len(received) < asked
         else:
-            self.half_a_pdu = asked == HEADER and received[:1] == P_DATA_TF
+            self.half_a_pdu = asked == HEADER and received[:1] == bytes([_MESSAGES])
         if self.assoc.requestor.primitive is None and not self.unanswered:
             # PS3.8 9.3.1: a PDU begins with its type, and with a 0 after that.
             self.speaks_tls = received[:2] == bytes([TLS_HANDSHAKE, 3])
         self.unanswered += len(received)
+
+    def _note_answer(self, sent: bytes) -> None:
+        """Take what was answered off the books: a peer may send the next without waiting."""
+        if sent[0] != _MESSAGES or not self._whole:
+            self.unanswered = sum(self._whole)
+        elif sent[_CONTROL] & _LAST:
+            self.unanswered -= self._whole.popleft()
 
     def _check(self, length: int) -> None:
         limits = self._limits
@@ -227,27 +242,3 @@ class Connection(AssociationSocket):  # type: ignore[misc]  # pynetdicom ships n
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         except OSError:  # the peer is gone; the association's own thread will notice
             return
-
-
-def plain_address(address: str) -> str:
-    """Return an address without its zone, and an IPv4 one that came in IPv6's clothes as such."""
-    found = ip_address(address.partition("%")[0])
-    return str(getattr(found, "ipv4_mapped", None) or found)
-
-
-def is_from_here(connection: socket.socket, address: str) -> bool:
-    """Say whether the peer at *address* is on this machine: it is the address that it came to."""
-    try:
-        return plain_address(connection.getsockname()[0]) == plain_address(address)
-    except OSError:  # it is closed
-        return False
-
-
-def peer_of(association: Association) -> dict[str, str]:
-    """Return what is known of the peer, as fields of a log event."""
-    request = association.requestor.primitive
-    address = association.requestor.address
-    return {
-        "calling_ae_title": request.calling_ae_title.strip() if request else "",
-        "address": plain_address(address) if address else "",
-    }

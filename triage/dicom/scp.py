@@ -19,9 +19,10 @@ from triage import logs
 from triage.dicom import tls
 from triage.dicom.access import Access
 from triage.dicom.certificate import files_of
-from triage.dicom.connection import Limits, limits_of, peer_of
+from triage.dicom.connection import Limits, limits_of
 from triage.dicom.filemeta import preamble
 from triage.dicom.gate import Gate
+from triage.dicom.peer import peer_of
 from triage.dicom.selfcheck import SelfCheck
 from triage.dicom.sopclasses import offer
 from triage.dicom.traffic import Traffic

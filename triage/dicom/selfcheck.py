@@ -12,7 +12,7 @@ from typing import Any
 from pynetdicom.sop_class import Verification
 
 from triage.dicom.caller import Caller
-from triage.dicom.connection import is_from_here, plain_address
+from triage.dicom.peer import is_from_here, plain_address
 
 AE_TITLE = "TRIAGE-CHECK"
 

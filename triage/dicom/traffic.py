@@ -11,7 +11,7 @@ from pynetdicom.events import Event
 from pynetdicom.pdu import P_DATA_TF
 
 from triage import logs
-from triage.dicom.connection import peer_of
+from triage.dicom.peer import peer_of
 
 # Seconds after an answer: a sender with nothing more to send releases the association itself,
 # and one that was aborted before it could would report a failure over an object that is safe.

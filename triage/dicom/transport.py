@@ -21,8 +21,9 @@ from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 from triage import logs
 from triage.dicom import tls
 from triage.dicom.access import DOCTOR, may_be_allowed, tell_refusal, what_admits
-from triage.dicom.connection import Connection, Limits, is_from_here, plain_address
+from triage.dicom.connection import Connection, Limits
 from triage.dicom.gate import Gate
+from triage.dicom.peer import is_from_here, plain_address
 from triage.dicom.refusal import LOCAL_LIMIT_EXCEEDED, NOT_RECOGNISED, Refuser
 from triage.dicom.selfcheck import SelfCheck
 from triage.dicom.upperlayer import UpperLayer

@@ -23,10 +23,14 @@ from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.pdu_items import PresentationDataValueItem
 from pynetdicom.pdu_primitives import P_DATA
 
+from triage import logs
 from triage.dicom import command, digest
+from triage.dicom.peer import peer_of
 
 if TYPE_CHECKING:
     import hashlib
+
+log = logs.get(__name__)
 
 # Seconds after which a thread looks all the same: for pynetdicom's timers, and for what
 # another thread says without a queue (that the association is to end).
@@ -36,6 +40,8 @@ LEAST_KEPT = 4096  # bytes of a fragment that is kept as it came
 _P_DATA_TF = 0x04  # PS3.8 9.3.5: the type of the PDUs that carry messages
 _RECEIVED = "Evt10"  # PS3.8 table 9-10: such a PDU was received
 _HEADER = 6  # bytes before the items of a PDU
+_INVALID = "Evt19"  # likewise: an unrecognised or invalid PDU, which is answered by an abort
+_OF_A_COMMAND, _LAST = 0x01, 0x02  # PS3.8 annex E.2: the bits of a fragment's first byte
 _COMMAND = b"\x03"  # PS3.8 annex E.2: the last fragment of a command
 _ITEM = struct.Struct(">LB")  # PS3.8 9.3.5.1: the item's length, which counts what follows it
 
@@ -93,9 +99,14 @@ class _Inbox(_Announced):
     released or aborted it. Either is news too.
     """
 
-    def __init__(self, news: threading.Event) -> None:
+    def __init__(self, news: threading.Event, completed: Any) -> None:
         super().__init__(news.set)
         self._news = news
+        self._completed = completed
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        self._completed()
+        super().put(item, block, timeout)
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         if not block:
@@ -152,15 +163,37 @@ class _Messages(DIMSEServiceProvider):  # type: ignore[misc]  # pynetdicom ships
 
     def __init__(self, association: Association, news: threading.Event) -> None:
         super().__init__(association)
-        self.msg_queue = _Inbox(news)
+        self.msg_queue = _Inbox(news, lambda: association.dul.socket.completed())
+        self._context: int | None = None  # of the message, once its command is whole
 
     def receive_primitive(self, primitive: P_DATA) -> None:
-        """Take in what a PDU brought."""
+        """Take in what a PDU brought; one that is no part of a message ends the association."""
+        if not self._follows(primitive):
+            log.warning(
+                "association_dropped",
+                check="order of fragments",
+                reason="a data set before its command, or in another presentation context",
+                **peer_of(self.assoc),
+            )
+            self.dul.event_queue.put(_INVALID)
+            return
         if self.message is None:
             message = DIMSEMessage()
             message.data_set = DataSet(self.assoc, message)
             self.message: DIMSEMessage | None = message
         super().receive_primitive(primitive)
+
+    def _follows(self, primitive: P_DATA) -> bool:
+        """Say whether data sets come after their commands, and in the same presentation context."""
+        if self.message is None:
+            self._context = None
+        for context_id, fragment in primitive.presentation_data_value_list:
+            if not fragment[0] & _OF_A_COMMAND:
+                if context_id != self._context:
+                    return False
+            elif fragment[0] & _LAST:
+                self._context = context_id
+        return True
 
     def send_msg(self, primitive: Any, context_id: int) -> None:
         """Send a message; the answer to a C-STORE is put into bytes without a data set of its own."""

@@ -53,7 +53,8 @@ _ACTIONS = {
     "rights": "see who owns the files, and run it as the service's user",
     "audit": "see that the database runs, and run triage db upgrade",
     "codecs": "install triage again, with its dependencies",
-    "model": "import a model with triage model import, and name it in model.path",
+    "model": "do what the message says; a model is brought in with triage model import, and named "
+    "in model.path",
     "certificate": "correct the setting that is named; until then the daemon does not start, or "
     "goes on with the files that it had",
     "receiver": "look into the daemon's log",

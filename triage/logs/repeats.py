@@ -5,6 +5,7 @@ import re
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,9 +15,11 @@ KINDS = 1000  # different errors that are remembered, those of most recent first
 
 # What differs between two occurrences of the same error; every other field tells errors apart.
 _VARYING = frozenset({"timestamp", "exc_info", "sop_instance_uid", "views", "suppressed"})
-# Of these a peer chooses the rest, so that by varying it one would write a line a connection.
+# Of these a peer chooses some of the rest, so that by varying it one would write a line a
+# connection: so many different ones a minute are told of each check and address.
 _PEERS = {"association_refused", "association_dropped"}
 _OF_A_PEER = ("event", "check", "address")
+OF_A_PEER = 10
 # A count or size in a sentence, and no part of an address, a version, a UID or a name.
 _COUNT = re.compile(r"(?<![\w.:-])\d+(?![\w.:-]*\w)")
 
@@ -33,8 +36,8 @@ class Repeats(logging.Filter):
     """Lets an error through once a minute, with the number of those that were held back.
 
     Nothing below warning is held back, and no error that differs from another in
-    more than a count or the object that met it, or in what a peer says of itself
-    that was turned away. Any thread may log.
+    more than a count or the object that met it. Of a peer that was turned away, errors
+    differ by what would mend them, OF_A_PEER a minute. Any thread may log.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic, kinds: int = KINDS) -> None:
@@ -43,6 +46,7 @@ class Repeats(logging.Filter):
         self._kinds = kinds
         self._lock = threading.Lock()
         self._told: dict[Kind, _Told] = {}  # in the order of their last occurrence
+        self._peers: dict[Kind, deque[float]] = {}  # when lines of a check and address were told
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Say whether the record is to be logged."""
@@ -56,12 +60,39 @@ class Repeats(logging.Filter):
                 told.suppressed += 1
                 self._told[kind] = told
                 return False
+            if not self._peer_may(record, now):
+                told = told or _Told(now)
+                told.suppressed += 1
+                self._told[kind] = told
+                return False
             self._told[kind] = _Told(now)
             if len(self._told) > self._kinds:
                 del self._told[next(iter(self._told))]
         if told is not None and told.suppressed:
             _add(record, told.suppressed)
         return True
+
+    def _peer_may(self, record: logging.LogRecord, now: float) -> bool:
+        """Say whether there is room for another line of this check and address."""
+        peer = _peer(record)
+        if peer is None:
+            return True
+        lines = self._peers.pop(peer, deque())
+        while lines and now - lines[0] >= EVERY:
+            lines.popleft()
+        self._peers[peer] = lines
+        if len(self._peers) > self._kinds:
+            del self._peers[next(iter(self._peers))]
+        if len(lines) >= OF_A_PEER:
+            return False
+        lines.append(now)
+        return True
+
+
+def _peer(record: logging.LogRecord) -> Kind | None:
+    if isinstance(record.msg, dict) and record.msg.get("event") in _PEERS:
+        return tuple(record.msg.get(key) for key in _OF_A_PEER)
+    return None
 
 
 def _add(record: logging.LogRecord, suppressed: int) -> None:
@@ -75,8 +106,8 @@ def _kind(record: logging.LogRecord) -> Kind:
     """Return what two records have in common that tell the same."""
     if isinstance(record.msg, dict):
         fields = record.msg
-        if fields.get("event") in _PEERS:
-            return tuple(fields.get(key) for key in _OF_A_PEER)
+        if (peer := _peer(record)) is not None:  # what mends it tells two refusals apart
+            return (*peer, fields.get("action"))
         told = tuple(
             (key, _COUNT.sub("#", str(value)) if key == "reason" else str(value))
             for key, value in sorted(fields.items())

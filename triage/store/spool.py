@@ -130,16 +130,37 @@ class Spool:
                 # Whoever wrote it may have been killed between rename and fsync.
                 _sync_folder(final.parent)
                 return Kept(at=begun, whole=True, found=size)
-            temporary = self._incoming / f"{digest}.{secrets.token_hex(4)}"
             try:
-                _write(temporary, parts)
-                approved()
-                temporary.rename(final)
-                _sync_folder(final.parent)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
+                self._place(digest, parts, approved)
+            except FileNotFoundError:  # somebody has removed a folder of ours
+                self._mend_folders()
+                self._place(digest, parts, approved)
         return Kept(at=begun, whole=False, found=size_found)
+
+    def _place(self, digest: str, parts: Sequence[bytes], approved: Callable[[], object]) -> None:
+        """Write the file, and give it its name once it is safe."""
+        final = self.path(digest)
+        temporary = self._incoming / f"{digest}.{secrets.token_hex(4)}"
+        try:
+            _write(temporary, parts)
+            approved()
+            temporary.rename(final)
+            _sync_folder(final.parent)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    def _mend_folders(self) -> None:
+        """Make those again that are missing; where all are, the disk is gone and not a folder."""
+        missing = [folder for folder in self._inner() if not folder.is_dir()]
+        if len(missing) == len(self._inner()):
+            raise SpoolUnavailable(
+                f"{self.directory}: holds none of its folders; is its disk mounted? A restart makes "
+                "them again"
+            )
+        for folder in missing:
+            folder.mkdir(exist_ok=True)
+        _sync_folder(self.directory)
 
     def holds(self, digest: str, size: int) -> bool:
         """Say whether the object has a file of *size* bytes; its content is not looked at."""
