@@ -73,6 +73,7 @@ def show_all(daemon, rows):
     return daemon.show(*(row["study_instance_uid"] for row in rows))
 
 
+@pytest.mark.benchmark  # that they become final at all, the fixture sees to
 def test_every_study_is_final_within_five_seconds_of_the_last_acknowledgement(
     daemon, report_figure
 ):
