@@ -1,7 +1,6 @@
 """`triage score`: files in, studies out, no daemon."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -9,7 +8,6 @@ from PIL import Image
 from pydicom.dataset import Dataset
 
 from tests.support import models
-from triage import cli
 from triage.core.study import Side
 from triage.core.studytype import StudyType
 from triage.dicom.radiograph import StudyHeader, digital_radiograph, save
@@ -32,19 +30,13 @@ def picture(path, number):
 
 
 @pytest.fixture
-def score(random_model, tmp_path, monkeypatch, capfd):
+def score(triage, random_model, tmp_path, monkeypatch):
     """Run `triage score --json`; return (exit code, document, standard error)."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TRIAGE_MODEL__PATH", str(random_model))
 
     def score(*arguments):
-        monkeypatch.setattr(sys, "argv", ["triage", "score", "--json", *arguments])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code or 0
-        out, err = capfd.readouterr()
+        code, out, err = triage("score", "--json", *arguments)
         return code, json.loads(out) if out else None, err
 
     return score

@@ -19,15 +19,12 @@ from pynetdicom.transport import AssociationSocket
 from triage import logs
 from triage.dicom.peer import is_from_here, peer_of
 from triage.dicom.refusal import TLS_HANDSHAKE
-from triage.dicom.upperlayer import Bell
+from triage.dicom.upperlayer import HEADER, LAST, MESSAGES, Bell
 from triage.settings import DicomSettings
 
 log = logs.get(__name__)
 
-HEADER = 6  # bytes that a PDU begins with, PS3.8 9.3
-# PS3.8 9.3.5 and annex E.2: the type of the PDUs that carry messages, the byte of the first
-# fragment that says which it is, and there the bit of the last one.
-_MESSAGES, _CONTROL, _LAST = 0x04, 11, 0x02
+_CONTROL = 11  # the byte of a PDU that says what its first fragment is, PS3.8 annex E.2
 PIECE = 65536  # bytes read at once
 LEAST_WAITING = 2**30  # bytes: a hundred radiographs of 10 MB, where a site lets no object be large
 
@@ -199,7 +196,7 @@ class Connection(AssociationSocket):  # type: ignore[misc]  # pynetdicom ships n
         if self.half_a_pdu:
             self.half_a_pdu = len(received) < asked
         else:
-            self.half_a_pdu = asked == HEADER and received[:1] == bytes([_MESSAGES])
+            self.half_a_pdu = asked == HEADER and received[:1] == bytes([MESSAGES])
         if self.assoc.requestor.primitive is None and not self.unanswered:
             # PS3.8 9.3.1: a PDU begins with its type, and with a 0 after that.
             self.speaks_tls = received[:2] == bytes([TLS_HANDSHAKE, 3])
@@ -207,9 +204,9 @@ class Connection(AssociationSocket):  # type: ignore[misc]  # pynetdicom ships n
 
     def _note_answer(self, sent: bytes) -> None:
         """Take what was answered off the books: a peer may send the next without waiting."""
-        if sent[0] != _MESSAGES or not self._whole:
+        if sent[0] != MESSAGES or not self._whole:
             self.unanswered = sum(self._whole)
-        elif sent[_CONTROL] & _LAST:
+        elif sent[_CONTROL] & LAST:
             self.unanswered -= self._whole.popleft()
 
     def _check(self, length: int) -> None:

@@ -37,11 +37,11 @@ log = logs.get(__name__)
 LOOK = 0.1
 LEAST_KEPT = 4096  # bytes of a fragment that is kept as it came
 
-_P_DATA_TF = 0x04  # PS3.8 9.3.5: the type of the PDUs that carry messages
+MESSAGES = 0x04  # PS3.8 9.3.5: the type of the PDUs that carry messages
 _RECEIVED = "Evt10"  # PS3.8 table 9-10: such a PDU was received
-_HEADER = 6  # bytes before the items of a PDU
+HEADER = 6  # bytes before the items of a PDU
 _INVALID = "Evt19"  # likewise: an unrecognised or invalid PDU, which is answered by an abort
-_OF_A_COMMAND, _LAST = 0x01, 0x02  # PS3.8 annex E.2: the bits of a fragment's first byte
+_OF_A_COMMAND, LAST = 0x01, 0x02  # PS3.8 annex E.2: the bits of a fragment's first byte
 _COMMAND = b"\x03"  # PS3.8 annex E.2: the last fragment of a command
 _ITEM = struct.Struct(">LB")  # PS3.8 9.3.5.1: the item's length, which counts what follows it
 
@@ -191,7 +191,7 @@ class _Messages(DIMSEServiceProvider):  # type: ignore[misc]  # pynetdicom ships
             if not fragment[0] & _OF_A_COMMAND:
                 if context_id != self._context:
                     return False
-            elif fragment[0] & _LAST:
+            elif fragment[0] & LAST:
                 self._context = context_id
         return True
 
@@ -262,7 +262,7 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]  # pynetdicom ships 
 
         That a PDU with a part of a message has come is no event to bind a handler to.
         """
-        if bytestream[0] != _P_DATA_TF:
+        if bytestream[0] != MESSAGES:
             pdu, meaning = super()._decode_pdu(bytestream)
             return pdu, meaning
         pdu = P_DATA_TF()
@@ -276,7 +276,7 @@ def fragments(pdu: memoryview) -> list[PresentationDataValueItem]:
     Raises ValueError or struct.error where its items do not fill it.
     """
     found = []
-    start = _HEADER
+    start = HEADER
     while start < len(pdu):
         length, context_id = _ITEM.unpack_from(pdu, start)
         end = start + 4 + length

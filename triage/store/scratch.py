@@ -5,12 +5,10 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import create_engine, make_url, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import make_url, text
 
 from triage.errors import DatabaseUnavailable
-
-CONNECT_WAIT = 10  # seconds
+from triage.store.database import Database
 
 
 @contextmanager
@@ -21,15 +19,14 @@ def scratch_schema(url: str) -> Iterator[str]:
     create a schema.
     """
     name = f"triage_bench_{os.getpid()}_{secrets.token_hex(3)}"
-    engine = create_engine(url, connect_args={"connect_timeout": CONNECT_WAIT})
+    database = Database(url)
     try:
-        with engine.begin() as connection:
+        with database.writing() as connection:
             connection.execute(text(f"CREATE SCHEMA {name}"))
-    except DBAPIError as error:
-        place = make_url(url).render_as_string(hide_password=True)
+    except DatabaseUnavailable as error:
         raise DatabaseUnavailable(
-            f"{place}: no schema can be made to measure in ({str(error.orig).strip()}); let the user "
-            "make one (GRANT CREATE ON DATABASE), or measure with --sqlite"
+            f"{error}; no schema can be made to measure in: let the user make one (GRANT CREATE ON "
+            "DATABASE), or measure with --sqlite"
         ) from error
     try:
         parsed = make_url(url)
@@ -38,9 +35,9 @@ def scratch_schema(url: str) -> Iterator[str]:
         )
         yield parsed.update_query_dict({"options": options}).render_as_string(hide_password=False)
     finally:
-        with engine.begin() as connection:
+        with database.writing() as connection:
             connection.execute(text(f"DROP SCHEMA {name} CASCADE"))
-        engine.dispose()
+        database.close()
 
 
 def _said(options: str | tuple[str, ...] | None) -> str:
