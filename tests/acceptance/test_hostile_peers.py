@@ -140,7 +140,7 @@ def test_a_slow_sender_and_a_slow_disk_are_waited_for(free_port, associate):
         assert answer_of(peer)[0] == DATA_TF
 
         assert dropped(events, "silence") == []
-    assert [len(arrival.data) for arrival in arrivals] == [40]
+    assert [sum(map(len, arrival.fragments)) for arrival in arrivals] == [40]
 
 
 def test_an_object_that_there_is_no_memory_for_is_sent_again_later(free_port):
@@ -235,7 +235,7 @@ def test_an_object_that_does_not_end_is_not_read_for_ever(free_port, associate):
             large.sendall(b"".join(store_request(bytes(1_100_000))))
 
         assert is_closed(large)
-        assert [len(arrival.data) for arrival in kept] == [600_000] * 3
+        assert [sum(map(len, arrival.fragments)) for arrival in kept] == [600_000] * 3
         assert [e["calling_ae_title"] for e in dropped(events, "object size")] == ["PEER"]
 
 

@@ -121,7 +121,7 @@ def test_an_object_of_many_records_arrives_byte_for_byte(free_port, site, connec
             assert answer_of(peer)[0] == DATA_TF
         assert peer.version() == {"TLSv1_2": "TLSv1.2", "TLSv1_3": "TLSv1.3"}[version.name]
 
-    assert [arrival.data == data for arrival in kept] == [True, True]
+    assert [b"".join(arrival.fragments) == data for arrival in kept] == [True, True]
 
 
 def stranger(site, tmp_path):

@@ -35,7 +35,7 @@ def test_nothing_that_a_peer_writes_becomes_a_path(tmp_path, name):
         transfer_syntax_uid=syntax,
         calling_ae_title=name,
         calling_address="192.0.2.7",
-        data=data,
+        fragments=(data,),
         digest=found.hexdigest(),
         preamble=b"",
     )

@@ -69,7 +69,7 @@ class Site(Store):
             transfer_syntax_uid=str(syntax),
             calling_ae_title="PACS",
             calling_address="192.0.2.7",
-            data=content[start:],
+            fragments=(content[start:],),
             digest=found.hexdigest(),
             preamble=content[:start],
         )

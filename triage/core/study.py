@@ -99,7 +99,7 @@ class Instance:
     frames: int = 0  # views in it; 0 when it is not for the network
     radiograph: bool = False  # an image that a reader must see, whether it can be scored or not
     reason: str | None = None  # why it is not for the network
-    pixel_digest: str = ""  # SHA-256 of the encoded pixel data; "" where there is none
+    pixel_digest: str = ""  # BLAKE3 of the encoded pixel data; "" where there is none
     digest: str = ""  # SHA-256 of transfer syntax and data set as they arrived
     size: int = 0  # bytes of the PS3.10 file
     calling_ae_title: str = ""

@@ -1,12 +1,11 @@
 """What the header of an object says, read without touching its pixels."""
 
-import hashlib
 import re
 from dataclasses import dataclass, replace
-from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
+from blake3 import blake3
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset, read_preamble
@@ -17,6 +16,7 @@ from triage.core.selection import Subject
 from triage.core.study import Exposure
 from triage.dicom import evidence, field, origin
 from triage.dicom.excerpt import UNDEFINED, Excerpt, Inflated, Source, TooMuch, read_excerpt
+from triage.dicom.fragments import Fragments
 from triage.dicom.imagepixel import whole
 from triage.dicom.sopclasses import kind_of, name_of
 from triage.dicom.text import text
@@ -56,10 +56,10 @@ class Header:
     subject: Subject
     exposure: Exposure
     exposed_field: str  # what a view of it is cropped to; "" where it is the whole image
-    pixel_digest: str = ""  # SHA-256 of the value of Pixel Data; "" where there is none
+    pixel_digest: str = ""  # BLAKE3 of the value of Pixel Data; "" where there is none
 
 
-def read_header(data: bytes, *, transfer_syntax_uid: str) -> Header:
+def read_header(*fragments: bytes | bytearray | memoryview, transfer_syntax_uid: str) -> Header:
     """Read the header of an encoded data set, without preamble and file meta information.
 
     Its cost is bounded, whatever the bytes: what is absurdly long is left out,
@@ -67,7 +67,7 @@ def read_header(data: bytes, *, transfer_syntax_uid: str) -> Header:
     BadInstance when it is unreadable or lacks an identifier, and MemoryError.
     """
     try:
-        return _read(BytesIO(data), UID(transfer_syntax_uid), digest=True)
+        return _read(Fragments(fragments), UID(transfer_syntax_uid), digest=True)
     except (BadInstance, MemoryError):  # for want of memory no object is a bad one
         raise
     except Exception as error:  # a hostile data set raises anything, from anywhere in pydicom
@@ -124,7 +124,7 @@ def _pixels(source: Source, excerpt: Excerpt, *, digest: bool) -> tuple[bool, st
     if "Rows" not in excerpt.dataset:
         return False, ""
     left = float("inf") if excerpt.pixels == UNDEFINED else excerpt.pixels
-    found = hashlib.sha256()
+    found = blake3()
     try:
         chunk = source.read(int(min(left, _CHUNK)))
         has_pixels = bool(chunk)

@@ -57,7 +57,7 @@ class Arrival:
     transfer_syntax_uid: str
     calling_ae_title: str
     calling_address: str  # as the log and the allow-list write it
-    data: bytes  # the encoded data set
+    fragments: tuple[bytes | bytearray | memoryview, ...]  # the encoded data set, in pieces
     digest: str  # of transfer syntax and data set, see `triage.dicom.digest`
     preamble: bytes  # what makes a PS3.10 file of it: preamble, prefix, file meta information
 
@@ -216,7 +216,7 @@ def _arrival(event: Event) -> Arrival:
         transfer_syntax_uid=transfer_syntax_uid,
         calling_ae_title=peer["calling_ae_title"],
         calling_address=peer["address"],
-        data=request.DataSet.getvalue(),
+        fragments=request.DataSet.fragments,
         digest=request.DataSet.digest,
         preamble=preamble(sop_class_uid, sop_instance_uid, transfer_syntax_uid),
     )

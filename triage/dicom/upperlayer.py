@@ -131,7 +131,7 @@ class DataSet(BytesIO):
         self._fragments: list[bytes | bytearray | memoryview] = []
 
     def write(self, fragment: Any) -> int:
-        """Take the next fragment in; it is kept as it is, and not copied until all are there."""
+        """Take the next fragment in; it is kept as it is, without a copy."""
         if self._digest is None:
             # In a context that was not accepted it is refused, whatever its digest.
             context = self._association._accepted_cx.get(self._message.context_id)
@@ -146,11 +146,10 @@ class DataSet(BytesIO):
             self._fragments.append(bytearray(fragment))
         return len(fragment)
 
-    def getvalue(self) -> bytes:
-        """Return the whole data set, of which its fragments are held no longer."""
-        whole = b"".join(self._fragments)
-        self._fragments = [whole]
-        return whole
+    @property
+    def fragments(self) -> tuple[bytes | bytearray | memoryview, ...]:
+        """The data set in pieces, in their order."""
+        return tuple(self._fragments)
 
     @property
     def digest(self) -> str:

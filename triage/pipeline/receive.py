@@ -52,7 +52,7 @@ class Intake:
         Raises BadInstance, SpoolUnavailable or DatabaseUnavailable.
         """
         reading = self._beside(lambda: self._read(arrival))
-        parts = arrival.preamble, arrival.data
+        parts = arrival.preamble, *arrival.fragments
         kept = self._spool.keep(arrival.digest, parts, approved=reading.result)
         header, instance = reading.result()
 
@@ -86,12 +86,12 @@ class Intake:
 
     def _read(self, arrival: Arrival) -> tuple[Header, Instance]:
         """Return the header, and what is to be filed. Raises BadInstance."""
-        header = read_header(arrival.data, transfer_syntax_uid=arrival.transfer_syntax_uid)
+        header = read_header(*arrival.fragments, transfer_syntax_uid=arrival.transfer_syntax_uid)
         _check_identity(header, arrival)
         return header, replace(
             judge(header, self._rules),
             digest=arrival.digest,
-            size=len(arrival.preamble) + len(arrival.data),
+            size=len(arrival.preamble) + sum(map(len, arrival.fragments)),
             calling_ae_title=arrival.calling_ae_title,
             calling_address=arrival.calling_address,
         )

@@ -25,6 +25,8 @@ FOLDERS = tuple(f"{number:02x}" for number in range(256))  # by the first digits
 _NAME = re.compile(r"([0-9a-f]{64})\.dcm")
 _PIECE = 1 << 20  # bytes compared at a time
 
+Bytes = bytes | bytearray | memoryview
+
 
 @dataclass(frozen=True)
 class SpooledFile:
@@ -103,7 +105,7 @@ class Spool:
             trial.unlink()
 
     def keep(
-        self, digest: str, parts: Sequence[bytes], approved: Callable[[], object] = lambda: None
+        self, digest: str, parts: Sequence[Bytes], approved: Callable[[], object] = lambda: None
     ) -> Kept:
         """Write *parts* as the object *digest*, durable on return, unless that is there already.
 
@@ -137,7 +139,7 @@ class Spool:
                 self._place(digest, parts, approved)
         return Kept(at=begun, whole=False, found=size_found)
 
-    def _place(self, digest: str, parts: Sequence[bytes], approved: Callable[[], object]) -> None:
+    def _place(self, digest: str, parts: Sequence[Bytes], approved: Callable[[], object]) -> None:
         """Write the file, and give it its name once it is safe."""
         final = self.path(digest)
         temporary = self._incoming / f"{digest}.{secrets.token_hex(4)}"
@@ -250,7 +252,7 @@ def _file(digest: str, status: os.stat_result) -> SpooledFile:
     return SpooledFile(digest, status.st_size, status.st_mtime, status.st_ino)
 
 
-def _consists_of(path: Path, parts: Sequence[bytes]) -> bool:
+def _consists_of(path: Path, parts: Sequence[Bytes]) -> bool:
     """Say whether the file's bytes are *parts*; one that cannot be read has lost them."""
     try:
         with path.open("rb", buffering=0) as file:
@@ -266,7 +268,7 @@ def _consists_of(path: Path, parts: Sequence[bytes]) -> bool:
         return False
 
 
-def _write(path: Path, parts: Sequence[bytes]) -> None:
+def _write(path: Path, parts: Sequence[Bytes]) -> None:
     with path.open("xb", buffering=0) as file:
         for part in parts:
             rest = memoryview(part)
