@@ -25,12 +25,15 @@ from triage.settings import Settings
 from triage.store import rights, schema
 from triage.store.database import Database
 from triage.store.spool import Spool
+from triage.web.condition import Condition
+from triage.web.process import WebProcess
 
 log = logs.get(__name__)
 
 COMPLETE_EVERY = 0.5  # seconds; what a final priority may be late
 OVERDUE_EVERY = 5.0
 SUPERVISE_EVERY = 1.0
+WEB_EVERY = 1.0
 RETAIN_EVERY = 2.0  # between `spool.low_water` and `spool.min_free` must be more than comes in it
 CLOCK_EVERY = 1.0
 CLOCK_SET = 1.0  # seconds between two looks by which the clock was set and did not just drift
@@ -42,6 +45,7 @@ class Role(StrEnum):
 
     RECEIVE = "receive"
     SCORE = "score"
+    WEB = "web"
 
 
 class Daemon:
@@ -55,7 +59,9 @@ class Daemon:
         self._late: dict[str, float] = {}  # from when on each loop counts as stuck
         self._database = Database(settings.database.url)
         self._spool = Spool(settings.spool.directory, settings.spool.min_free)
+        self._roles = roles
         self._scorer = Supervisor(settings, self._database) if Role.SCORE in roles else None
+        self._web = WebProcess(settings) if Role.WEB in roles else None
         self._receiver = self._make_receiver() if Role.RECEIVE in roles else None
         self._retention = Retention(self._database, self._spool, settings.spool.allowance)
         self._reconciliation = self._make_reconciliation()
@@ -147,6 +153,9 @@ class Daemon:
         if self._scorer:
             self._every(SUPERVISE_EVERY, "supervise", self._scorer.tick)
             self._scorer.tick()
+        if web := self._web:
+            self._every(WEB_EVERY, "web", lambda: self._tend_web(web))
+            self._tend_web(web)
         if interval := systemd.watchdog_interval():
             self._every(interval / 3, "watchdog", self._feed_watchdog)
         self._every(RETAIN_EVERY, "retain", self._retention.tick)
@@ -184,11 +193,25 @@ class Daemon:
         self._late[name] = time.monotonic() + seconds + STALLED
         self._scheduler.add_job(turn, "interval", seconds=seconds, id=name)
 
+    def _tend_web(self, web: WebProcess) -> None:
+        """Keep the web process alive, and tell it how the daemon is."""
+        web.tick(
+            Condition(
+                roles=tuple(sorted(self._roles)),
+                receiver="receiving" if self._receiver else "off",
+                scorer=self._scorer.state if self._scorer else ScorerState.OFF,
+                stuck=tuple(self._stuck()),
+            )
+        )
+
+    def _stuck(self) -> list[str]:
+        """Name the loops that are late."""
+        now = time.monotonic()
+        return [name for name, late in self._late.items() if name != "watchdog" and now > late]
+
     def _feed_watchdog(self) -> None:
         """Feed it while the receiver answers and every loop turns, however the scorer is."""
-        now = time.monotonic()
-        stuck = [name for name, late in self._late.items() if name != "watchdog" and now > late]
-        if stuck:
+        if stuck := self._stuck():
             log.error("loops_stuck", loops=stuck)
             return
         if self._receiver and not self._receiver.answers():
@@ -206,6 +229,8 @@ class Daemon:
             self._receiver.stop()
         self._reconciliation.stop()
         self._scheduler.shutdown(wait=True)
+        if self._web:
+            self._web.stop()
         if self._scorer:
             self._scorer.stop()
         self._database.close()

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from triage.cli.output import JsonOption, print_json_array, print_lines, timestamp
+from triage.cli.output import JsonOption, print_json_array, print_lines
 from triage.cli.worklist import open_database
 from triage.core.audit import AuditEntry, AuditKind
+from triage.core.documents import timestamp
 from triage.errors import UsageError
 from triage.store import audit as trail
 from triage.store import queries

@@ -3,9 +3,7 @@
 Whatever is printed may come from a peer or a file, so it passes through `printable`.
 """
 
-import json
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from triage import configuration
+from triage.core.documents import encode
 from triage.core.printable import printable
 from triage.settings import Settings
 
@@ -28,27 +27,14 @@ def settings_of(context: typer.Context) -> Settings:
     return configuration.load(path)
 
 
-def timestamp(moment: datetime) -> str:
-    """Write a moment as RFC 3339 in UTC with microseconds and Z."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return timestamp(value)
-    if isinstance(value, Path):
-        return str(value)
-    raise TypeError(f"{type(value).__name__} has no place in JSON")
-
-
 def print_json(document: Any, *, one_line: bool = False) -> None:
     """Print one UTF-8 JSON document; missing values are null, probabilities unrounded."""
-    _print(_json(document, indent=None if one_line else 2) + "\n")
+    _print(encode(document, indent=None if one_line else 2) + "\n")
 
 
 def print_json_array(documents: Iterable[Any]) -> None:
     """Print one JSON array, an element a line, however many there are."""
-    elements = (_json(document, indent=None) for document in documents)
+    elements = (encode(document) for document in documents)
     first = next(elements, None)
     if first is None:
         _print("[]\n")
@@ -64,11 +50,6 @@ def print_lines(lines: Iterable[str]) -> None:
 def tell(sentence: str) -> None:
     """Print a sentence, or some lines, on standard error."""
     typer.echo(printable(sentence, keep="\n"), err=True)
-
-
-def _json(document: Any, *, indent: int | None) -> str:
-    text = json.dumps(document, ensure_ascii=False, indent=indent, default=_plain, allow_nan=False)
-    return printable(text, keep="\n")  # what it escapes stands in strings, and JSON reads it back
 
 
 def _print_blocks(texts: Iterable[str]) -> None:

@@ -12,10 +12,10 @@ from triage.errors import UsageError
 def serve(
     context: typer.Context,
     role: Annotated[
-        str, typer.Option(help="The parts to run, separated by commas: receive, score.")
-    ] = "receive,score",
+        str, typer.Option(help="The parts to run, separated by commas: receive, score, web.")
+    ] = "receive,score,web",
 ) -> None:
-    """Run the daemon: receive, score, keep the worklist in order."""
+    """Run the daemon: receive, score, keep the worklist in order, show it."""
     from triage.app import Daemon, Role
 
     logs.catch_uncaught()

@@ -12,6 +12,7 @@ from triage.cli.output import JsonOption, print_json, print_lines, print_table, 
 from triage.cli.worklist import STUDY, open_database, probability_text
 from triage.core.audit import AuditKind
 from triage.core.detail import InstanceDetail, StudyDetail
+from triage.core.documents import study_document
 from triage.errors import TriageError
 from triage.store import activations, audit, queries, rights
 from triage.store.database import Database
@@ -45,18 +46,6 @@ def show(
         _print_maps(maps or [])
     if maps is not None:
         _require_all(study, maps)
-
-
-def study_document(detail: StudyDetail) -> dict[str, Any]:
-    """Return the JSON document of `triage show`: the worklist's columns and what is under them."""
-    return {
-        **dataclasses.asdict(detail.row),
-        "reading_state": detail.reading_state,
-        "finding": detail.finding,
-        "groups": [dataclasses.asdict(group) for group in detail.groups],
-        "instances": [dataclasses.asdict(instance) for instance in detail.instances],
-        "history": [dataclasses.asdict(line) for line in detail.history],
-    }
 
 
 def _draw(

@@ -4,13 +4,14 @@ import dataclasses
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from triage.cli.operator import operator
 from triage.cli.output import JsonOption, print_json, print_table, settings_of, tell
+from triage.core.documents import row_document
+from triage.core.study import Finding
 from triage.core.worklist import WorklistRow
 from triage.errors import DatabaseUnavailable, NothingToScore, UsageError
 from triage.pipeline.judge import rules_of
@@ -24,13 +25,6 @@ STUDY = Annotated[str, typer.Argument(help="A Study Instance UID or an accession
 BY = Annotated[str, typer.Option(help="The reader; by default the operating system's user.")]
 
 WATCH_EVERY = 1.0  # seconds
-
-
-class Finding(StrEnum):
-    """The reader's own finding."""
-
-    NORMAL = "normal"
-    ABNORMAL = "abnormal"
 
 
 def open_database(context: typer.Context) -> Database:
@@ -147,7 +141,7 @@ def _timeless(row: WorklistRow) -> WorklistRow:
 
 def _print_worklist(rows: list[WorklistRow], *, json: bool, one_line: bool) -> None:
     if json:
-        print_json([dataclasses.asdict(row) for row in rows], one_line=one_line)
+        print_json([row_document(row) for row in rows], one_line=one_line)
         return
     print_table(
         ["#", "priority", "label", "probability", "type", "views", "status", "accession",

@@ -17,6 +17,13 @@ class StudyStatus(StrEnum):
     FAILED = "failed"  # every view was tried and none could be scored
 
 
+class Finding(StrEnum):
+    """The reader's own finding."""
+
+    NORMAL = "normal"
+    ABNORMAL = "abnormal"
+
+
 class ReadingState(StrEnum):
     """What the readers have done with the study."""
 

@@ -80,6 +80,12 @@ class Database:
         with self._translated(), self._engine.begin() as connection:
             yield connection
 
+    @contextmanager
+    def connected(self) -> Iterator[Connection]:
+        """Keep one connection for many transactions, each begun by whoever has it."""
+        with self._translated(), self._engine.connect() as connection:
+            yield connection
+
     def require_answer(self) -> None:
         """Raise DatabaseUnavailable unless the database answers."""
         with self.reading() as connection:

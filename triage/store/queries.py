@@ -45,21 +45,24 @@ def worklist(database: Database, limit: int | None = None) -> list[WorklistRow]:
     everything = 2**31 - 1
     with database.reading() as connection:
         rows = connection.execute(WORKLIST, {"limit": everything if limit is None else limit})
-        return [
-            WorklistRow(
-                **{
-                    **row,
-                    "priority": Priority(row["priority"]),
-                    "status": StudyStatus(row["status"]),
-                    "label": None if row["label"] is None else Label(row["label"]),
-                    # SQLite has no booleans of its own.
-                    "overdue": bool(row["overdue"]),
-                    "provisional": bool(row["provisional"]),
-                    "waiting_seconds": float(row["waiting_seconds"]),
-                }
-            )
-            for row in rows.mappings()
-        ]
+        return [worklist_row(row) for row in rows]
+
+
+def worklist_row(row: Row[Any]) -> WorklistRow:
+    """Return a row of `WORKLIST` as the core knows it."""
+    values = row._mapping
+    return WorklistRow(
+        **{
+            **values,
+            "priority": Priority(values["priority"]),
+            "status": StudyStatus(values["status"]),
+            "label": None if values["label"] is None else Label(values["label"]),
+            # SQLite has no booleans of its own.
+            "overdue": bool(values["overdue"]),
+            "provisional": bool(values["provisional"]),
+            "waiting_seconds": float(values["waiting_seconds"]),
+        }
+    )
 
 
 def count_on_worklist(database: Database) -> int:

@@ -1,0 +1,73 @@
+"""The web process: started by the daemon with a listening socket and a line to it."""
+
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from typing import BinaryIO
+
+import uvicorn
+
+from triage import logs
+from triage.settings import Settings
+from triage.store.database import Database
+from triage.store.spool import Spool
+from triage.web.app import make_app
+from triage.web.condition import Condition
+from triage.web.feed import Feed
+from triage.web.site import Site
+
+log = logs.get(__name__)
+
+FINISH = 3.0  # seconds for the answers in hand when the daemon is gone
+
+
+def main() -> None:
+    """Run as ``python -m triage.web.serve LINE LISTENER``, both being sockets' numbers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the daemon decides when we end
+    line = socket.socket(fileno=int(sys.argv[1])).makefile("rb")
+    listener = socket.socket(fileno=int(sys.argv[2]))
+    request = json.loads(line.readline())
+    logs.configure(level=request["log_level"])
+    logs.catch_uncaught()
+    settings = Settings.model_validate(request["settings"])
+    database = Database(settings.database.url)
+    site = Site(
+        settings=settings,
+        database=database,
+        spool=Spool(settings.spool.directory, settings.spool.min_free),
+        feed=Feed(database),
+        condition=Condition(),
+    )
+    server = uvicorn.Server(
+        uvicorn.Config(
+            make_app(site),
+            log_config=None,
+            access_log=False,  # the audit trail says who saw what
+            server_header=False,
+            proxy_headers=False,  # `triage.web.access` decides whom to believe
+            timeout_graceful_shutdown=int(FINISH),
+            lifespan="off",
+        )
+    )
+    threading.Thread(target=_hear, args=(line, site, server), name="daemon", daemon=True).start()
+    site.feed.start()
+    log.info("web_ready", host=settings.web.host, port=listener.getsockname()[1])
+    server.run(sockets=[listener])
+
+
+def _hear(line: BinaryIO, site: Site, server: uvicorn.Server) -> None:
+    """Take in what the daemon says; its end is ours."""
+    for said in line:
+        site.condition = Condition.parse(said)
+    site.feed.stop()
+    server.should_exit = True
+    threading.Event().wait(FINISH + 1)
+    sys.stderr.flush()
+    os._exit(0)  # something still waits for a database or a browser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""What the answers are made from: the settings, the stores, and how the daemon is."""
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from triage.settings import Settings
+from triage.store.database import Database
+from triage.store.spool import Spool
+from triage.web.condition import Condition
+from triage.web.feed import Feed
+
+
+@dataclass(kw_only=True)
+class Site:
+    """One daemon's side of the web; every answer gets it from `of_request`."""
+
+    settings: Settings
+    database: Database
+    spool: Spool
+    feed: Feed
+    condition: Condition
+
+
+def of_request(request: Request) -> Site:
+    """Return the site that is asked."""
+    return cast("Site", request.app.state.site)
+
+
+Here = Annotated[Site, Depends(of_request)]
