@@ -1,7 +1,6 @@
 """What has changed on the worklist since the last look, for whoever shows it all day."""
 
-import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
@@ -40,7 +39,6 @@ class Watch:
         self._version: object = None
         self._known: dict[str, tuple[Any, ...]] = {}
         self._rows: list[Row[Any]] = []
-        self._asked = 0.0  # when the rows were, monotonic
 
     def look(self, connection: Connection) -> Difference | None:
         """Return what has changed since the last look; None where nothing was written.
@@ -56,7 +54,6 @@ class Watch:
             if version == self._version:
                 return None
             rows = list(connection.execute(WORKLIST, {"limit": EVERYTHING}))
-            asked = time.monotonic()
         known, changed = {}, []
         for row in rows:
             lasting = _lasting(row)
@@ -64,19 +61,12 @@ class Watch:
             if self._known.get(row.study_instance_uid) != lasting:
                 changed.append(worklist_row(row))
         gone = tuple(uid for uid in self._known if uid not in known)
-        self._version, self._known, self._rows, self._asked = version, known, rows, asked
+        self._version, self._known, self._rows = version, known, rows
         return Difference(gone, tuple(changed)) if gone or changed else None
 
     def rows(self) -> list[WorklistRow]:
-        """Return the whole worklist as it was at the last look that found a change.
-
-        It may be long ago; the studies have gone on waiting.
-        """
-        since = time.monotonic() - self._asked
-        return [
-            replace(row, waiting_seconds=row.waiting_seconds + since)
-            for row in map(worklist_row, self._rows)
-        ]
+        """Return the whole worklist as it was at the last look that found a change."""
+        return [worklist_row(row) for row in self._rows]
 
     def forget(self) -> None:
         """Look at everything again next time: the connection is another one."""
