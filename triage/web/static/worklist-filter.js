@@ -16,6 +16,7 @@ const STATES = {
 export class Filter {
   #form;
   #reader;
+  #forgotten = false;
 
   constructor(form, reader, changed) {
     this.#form = form;
@@ -57,7 +58,13 @@ export class Filter {
 
   /** Keep it, and the reader's place, for when the page is shown again. */
   keep(place) {
-    sessionStorage.setItem(KEPT, JSON.stringify({ reader: this.#reader, wanted: this.wanted, place }));
+    if (!this.#forgotten) sessionStorage.setItem(KEPT, JSON.stringify({ reader: this.#reader, wanted: this.wanted, place }));
+  }
+
+  /** Keep nothing any more: who searched for whom is not for the next one at this desk. */
+  forget() {
+    this.#forgotten = true;
+    sessionStorage.removeItem(KEPT);
   }
 
   /** Bring back what was kept, and return the place; null where there is none. */

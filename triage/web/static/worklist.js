@@ -187,6 +187,7 @@ for (const button of document.querySelectorAll("#chosen button")) {
 find("#help-button").addEventListener("click", () => help.showModal());
 find("#show-now").addEventListener("click", () => hold.end());
 find("#clear").addEventListener("click", clear);
+find(".top .out")?.addEventListener("submit", () => filter.forget());
 addEventListener("pagehide", () => filter.keep({ top: table.place, chosen: table.chosen }));
 
 setInterval(() => { table.draw(); settle(); }, TICK);
