@@ -72,10 +72,13 @@ async function ask(url, signal) {
 
 /** Yield the data of each server-sent event; `heard` is called for whatever comes. */
 async function* events(body, heard) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let line = [], data = [];
-  for await (const text of body.pipeThrough(new TextDecoderStream())) {
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
     heard();
-    const lines = text.split("\n");
+    const lines = value.split("\n");
     for (const [index, piece] of lines.entries()) {
       line.push(piece);
       if (index === lines.length - 1) break; // its end has not come yet

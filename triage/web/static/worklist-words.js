@@ -49,7 +49,8 @@ export function probability(value) {
 
 export function studyType(row) {
   const type = row.study_type;
-  return type ? type[0].toUpperCase() + type.slice(1) : "Unknown part";
+  if (type) return type[0].toUpperCase() + type.slice(1);
+  return row.reason?.startsWith("outside_upper_extremity") ? "Other part" : "Unknown part";
 }
 
 /** The sentence of a reason, `code: sentence`. */
