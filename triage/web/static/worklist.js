@@ -73,6 +73,7 @@ function settle() {
 }
 
 function choose(uid) {
+  readAt = -TWICE; // the reader has looked: what is pressed now is meant
   table.choose(uid);
   settle();
 }
