@@ -6,7 +6,7 @@ from sqlalchemy import insert, text
 
 from tests.support import dcmtk, studies
 from tests.support.browser import DESK, TABLET, barriers, reader_at
-from tests.support.daemon import HOST, free_port
+from tests.support.daemon import HOST, START_WAIT, free_port
 from tests.support.store import Store, at
 from tests.support.waiting import wait_until
 from triage.core.studytype import StudyType
@@ -32,8 +32,8 @@ def daemon(start_shared_daemon):
         study__limit=10**8,
         worklist__max_wait=0,
     )
-    daemon.wait_for("web_ready")
-    daemon.page = f"http://{HOST}:{daemon.events('web_ready')[-1]['port']}/"
+    port = daemon.wait_for("web_ready", seconds=START_WAIT)["port"]
+    daemon.page = f"http://{HOST}:{port}/"
     return daemon
 
 
