@@ -74,6 +74,7 @@ REFUSED = {
     "C-STORE without instance": (CR, sent(STORE, without=(INSTANCE,)), 0x0212, "argument"),
     "C-STORE of another class": (CR, sent(STORE, SOP_CLASS=ECG), 0x0212, "argument"),
     "C-STORE of a private class": (CR, sent(STORE, SOP_CLASS=PRIVATE), 0x0212, "argument"),
+    "C-STORE of rubbish": (CR, sent(STORE, SOP_CLASS=b"\xe9\x1b[2J\xff\n"), 0x0212, "argument"),
     "C-STORE of Verification": (CR, sent(STORE, SOP_CLASS=VERIFICATION), 0x0212, "argument"),
     "and in its context": (
         VERIFICATION,
