@@ -5,6 +5,7 @@ the SOP class that a request names, whatever was agreed upon, and ends an associ
 a word in the log. Here every request is looked at first; what is not served is logged.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +31,8 @@ _PROVIDER = 2  # PS3.8 9.3.8: the source of an A-ABORT that the state machine se
 
 # How DIMSE-C and some of DIMSE-N call the SOP class and instance of a request, and how the rest.
 _WHOSE = ("Affected", "Requested")
+# What an LO may not hold (PS3.5 6.2), and what its character set lacks: peers name anything.
+_NO_TEXT = re.compile(r"[^ -\[\]-~]")
 
 log = logs.get(__name__)
 
@@ -184,5 +187,5 @@ def _answer(request: Any, fault: Fault) -> Any:
         uid = next(filter(None, named), None)
         if uid is not None and hasattr(answer, f"AffectedSOP{kind}UID"):
             setattr(answer, f"AffectedSOP{kind}UID", uid)
-    answer.ErrorComment = fault.reason[:64]  # LO, PS3.7 annex C
+    answer.ErrorComment = _NO_TEXT.sub("?", fault.reason)[:64]  # LO, PS3.7 annex C
     return answer
