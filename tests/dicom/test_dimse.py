@@ -3,12 +3,13 @@
 import re
 import socket
 from contextlib import contextmanager
+from dataclasses import dataclass
 from struct import pack
 
 import pytest
 
 from tests.support import pdus
-from tests.support.daemon import HOST
+from tests.support.daemon import HOST, free_port
 from tests.support.pdus import ABORT, ASSOCIATE_AC, COMPUTED_RADIOGRAPHY, answer_of, message
 from tests.support.receiving import receiving
 from tests.support.waiting import wait_until
@@ -49,16 +50,41 @@ def sent(field, *, context_id=1, **options):
     return message(command(field, **options), data_set=data_set, context_id=context_id)
 
 
+@dataclass
+class Listening:
+    """A receiver that all tests share: what it kept and told since the test began."""
+
+    port: int
+    kept: list
+    events: list
+
+    def named(self, name):
+        return [event for event in self.events if event["event"] == name]
+
+
+@pytest.fixture(scope="module")
+def shared():
+    kept = []
+    port = free_port()
+    with receiving(port, kept.append) as (receiver, events):
+        yield receiver, Listening(port, kept, events)
+
+
+@pytest.fixture
+def listening(shared):
+    receiver, listening = shared
+    listening.kept.clear()
+    listening.events.clear()
+    yield listening
+    wait_until(lambda: not receiver._server.active_associations, "no thread is left")
+
+
 @contextmanager
 def associated(port, sop_class=COMPUTED_RADIOGRAPHY):
     with socket.create_connection((HOST, port), timeout=30) as peer:
         peer.sendall(pdus.request(sop_class=sop_class.rstrip(b"\0")))
         assert answer_of(peer)[0] == ASSOCIATE_AC
         yield peer
-
-
-def named(events, name):
-    return [event for event in events if event["event"] == name]
 
 
 def status_of(peer):
@@ -107,29 +133,27 @@ REFUSED = {
 
 @pytest.mark.parametrize(("context", "request_", "status", "check"), REFUSED.values(), ids=REFUSED)
 def test_a_request_that_is_not_served_is_answered_and_told(
-    free_port, context, request_, status, check
+    listening, context, request_, status, check
 ):
-    kept = []
-    with receiving(free_port, kept.append) as (_, events):
-        with associated(free_port, context) as peer:
-            peer.sendall(request_)
+    with associated(listening.port, context) as peer:
+        peer.sendall(request_)
 
-            answered, elements = status_of(peer)
+        answered, elements = status_of(peer)
 
-            # The association goes on.
-            peer.sendall(sent(ECHO))
-            assert status_of(peer)[0] == 0x0000
-        (ended,) = wait_until(lambda: named(events, "association_ended"), "it has ended")
+        # The association goes on.
+        peer.sendall(sent(ECHO))
+        assert status_of(peer)[0] == 0x0000
+    (ended,) = wait_until(lambda: listening.named("association_ended"), "it has ended")
 
     assert answered == status
-    (told,) = named(events, "request_refused")
+    (told,) = listening.named("request_refused")
     assert (told["status"], told["check"]) == (f"{status:04X}", check)
     comment = re.escape(elements[COMMENT].decode("ascii").strip())
     assert re.match(comment.replace(r"\?", "."), told["reason"])
     assert told["action"].startswith("at the sender: ")
     assert (told["calling_ae_title"], told["address"]) == ("PEER", HOST)
-    assert {event["log_level"] for event in events} <= {"info", "warning"}
-    assert kept == []
+    assert {event["log_level"] for event in listening.events} == {"info", "warning"}
+    assert listening.kept == []
     assert (ended["stored"], ended["failed"]) == (0, int(told["reason"].startswith("C-STORE")))
 
 
@@ -161,46 +185,40 @@ DROPPED = {
 
 
 @pytest.mark.parametrize(("request_", "check"), DROPPED.values(), ids=DROPPED)
-def test_what_cannot_be_answered_ends_its_association_and_is_told(free_port, request_, check):
-    kept = []
-    with receiving(free_port, kept.append) as (receiver, events):
-        with associated(free_port) as peer:
-            peer.sendall(request_)
+def test_what_cannot_be_answered_ends_its_association_and_is_told(listening, request_, check):
+    with associated(listening.port) as peer:
+        peer.sendall(request_)
 
-            assert answer_of(peer)[0] == ABORT
-            assert answer_of(peer) == b""
+        assert answer_of(peer)[0] == ABORT
+        assert answer_of(peer) == b""
 
-        wait_until(lambda: not receiver._server.active_associations, "its thread ends")
-        with associated(free_port, VERIFICATION) as peer:
-            peer.sendall(sent(ECHO))
-            assert status_of(peer)[0] == 0x0000
-
-    (told,) = named(events, "association_dropped")
+    with associated(listening.port, VERIFICATION) as peer:
+        peer.sendall(sent(ECHO))
+        assert status_of(peer)[0] == 0x0000
+    (told,) = listening.named("association_dropped")
     assert (told["check"], told["calling_ae_title"], told["address"]) == (check, "PEER", HOST)
     assert told["action"].startswith("at the sender: ")
-    assert {event["log_level"] for event in events} <= {"info", "warning"}
-    assert kept == []
+    assert {event["log_level"] for event in listening.events} <= {"info", "warning"}
+    assert listening.kept == []
 
 
-def test_a_context_that_was_not_accepted_is_named(free_port):
-    with receiving(free_port) as (_, events):
-        with associated(free_port, ECG) as peer:
-            peer.sendall(sent(STORE))
-            assert answer_of(peer)[0] == ABORT
-        with associated(free_port) as peer:
-            peer.sendall(sent(STORE, context_id=5))
-            assert answer_of(peer)[0] == ABORT
+def test_a_context_that_was_not_accepted_is_named(listening):
+    with associated(listening.port, ECG) as peer:
+        peer.sendall(sent(STORE))
+        assert answer_of(peer)[0] == ABORT
+    with associated(listening.port) as peer:
+        peer.sendall(sent(STORE, context_id=5))
+        assert answer_of(peer)[0] == ABORT
 
-    assert [event["reason"] for event in named(events, "association_dropped")] == [
+    assert [event["reason"] for event in listening.named("association_dropped")] == [
         "C-STORE-RQ in presentation context 1, which was not accepted "
         "(12-lead ECG Waveform Storage)",
         "C-STORE-RQ in presentation context 5, which was not proposed",
     ]
 
 
-def test_what_is_served_still_is(free_port):
-    kept = []
-    with receiving(free_port, kept.append) as (_, events), associated(free_port) as peer:
+def test_what_is_served_still_is(listening):
+    with associated(listening.port) as peer:
         for _ in range(20):  # there is nothing to cancel, and no answer to it
             peer.sendall(message(command(CANCEL, without=(MESSAGE_ID, SOP_CLASS), ANSWERED=SOME)))
         answers = []
@@ -209,5 +227,15 @@ def test_what_is_served_still_is(free_port):
             answers.append(status_of(peer)[0])
 
     assert answers == [0x0000, 0x0000, 0x0211, 0x0000]
-    assert [arrival.sop_instance_uid for arrival in kept] == ["1.2.3"] * 2
-    assert named(events, "association_dropped") == []
+    assert [arrival.sop_instance_uid for arrival in listening.kept] == ["1.2.3"] * 2
+    assert listening.named("association_dropped") == []
+
+
+def test_a_peer_that_does_not_wait_has_an_answer_to_each_request(listening):
+    sequence = [STORE, EVENT_REPORT, STORE, ECHO, N_GET, STORE]
+    with associated(listening.port) as peer:
+        peer.sendall(b"".join(map(sent, sequence)))
+        answers = sorted(status_of(peer)[0] for _ in sequence)
+
+    assert answers == [0x0000] * 4 + [0x0211] * 2
+    assert len(listening.kept) == 3
