@@ -62,7 +62,7 @@ class Spool:
         """
         with self._translated():
             above = self.directory.parents
-            ours = {above[0], *(one.parent for one in above if not one.exists())}
+            ours = {self.directory.parent, *(one.parent for one in above if not one.exists())}
             for folder in self._inner():
                 folder.mkdir(parents=True, exist_ok=True)
             _sync_folder(self.directory)
