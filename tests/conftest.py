@@ -20,6 +20,25 @@ from triage.model import reference
 from triage.store import schema
 from triage.store.database import Database
 
+# Begun first, where several processes share the files: whoever comes to one of these last would
+# be busy long after the others are done. The longest is the first.
+LONG = (
+    "research/test_train.py",
+    "cli/test_train_command.py",
+    "acceptance/test_what_is_scored.py",
+    "test_quickstart.py",
+    "acceptance/test_real_input.py",
+    "acceptance/test_studies.py",
+    "acceptance/test_scorer_dies.py",
+    "pipeline/test_decode.py",
+    "cli/test_check_command.py",
+    "model/test_ensemble.py",
+    "model/test_engines.py",
+    "acceptance/test_receiving.py",
+    "acceptance/faults/test_kills.py",
+    "acceptance/faults/test_named_points.py",
+    "model/test_conversion.py",
+)
 SKIPPED = pytest.StashKey[list[str]]()
 FIGURES = pytest.StashKey[list[str]]()
 
@@ -41,6 +60,11 @@ def pytest_configure(config):
     config.stash[SKIPPED] = []
     config.stash[FIGURES] = []
     config.pluginmanager.register(Books(config))
+
+
+def pytest_collection_modifyitems(items):
+    place = {Path(__file__).parent / name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 @pytest.hookimpl(tryfirst=True)
