@@ -45,9 +45,9 @@ FIGURES = pytest.StashKey[list[str]]()
 
 def pytest_configure(config):
     # Beside other processes of the tests a network's threads would mostly wait for each other,
-    # and spend the cores on that. libgomp reads it when torch is loaded, also in our daemons.
+    # and spend the cores on that; in our daemons as well.
     if "PYTEST_XDIST_WORKER" in os.environ:
-        os.environ.setdefault("OMP_THREAD_LIMIT", "1")
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     # pynetdicom installs a storescu and an echoscu of its own beside our interpreter,
     # and where that folder is on the PATH they would stand in for DCMTK's.
     own = Path(sys.prefix, "bin")
