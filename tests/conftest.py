@@ -17,8 +17,6 @@ from tests.support.daemon import free_port as any_free_port
 from tests.support.once import once
 from tests.support.requirements import REQUIREMENTS, SHARED_DATA, lack, require, under_ci
 from triage.model import reference
-from triage.store import schema
-from triage.store.database import Database
 
 # Begun first, where several processes share the files: whoever comes to one of these last would
 # be busy long after the others are done. The longest is the first.
@@ -164,6 +162,9 @@ def new_database(request, tmp_path_factory):
 @pytest.fixture(scope="session")
 def migrated(request, new_database, tmp_path_factory):
     """Return a function that makes a database of a kind with the schema, and returns its URL."""
+    from triage.store import schema  # only some runs need it
+    from triage.store.database import Database
+
     templates = {}
 
     def template(kind):
