@@ -13,8 +13,6 @@ from triage.cli.operator import operator
 from triage.cli.output import JsonOption, print_json, print_table, settings_of, tell
 from triage.core.worklist import WorklistRow
 from triage.errors import DatabaseUnavailable, NothingToScore, UsageError
-from triage.pipeline.judge import rules_of
-from triage.pipeline.rescore import Rescorer
 from triage.store import queries, reading, schema
 from triage.store.database import Database
 from triage.store.rescoring import rescorable_study_ids
@@ -107,6 +105,9 @@ def rescore(
     all_: Annotated[bool, typer.Option("--all", help="Every study.")] = False,
 ) -> None:
     """Score a study again, by the settings of today; its score stays until the new one is there."""
+    from triage.pipeline.judge import rules_of
+    from triage.pipeline.rescore import Rescorer
+
     if (study is None) == (not all_):
         raise UsageError("give a STUDY or --all")
     settings = settings_of(context)
