@@ -8,7 +8,7 @@ from sqlalchemy import insert
 from triage.core.studytype import StudyType
 from triage.store.tables import study
 
-STATIONS = ("DX-1", "DX-2", "PORTABLE")
+STATIONS = ("DX-1", "DX-2", '<b>&"日')  # the last is what a peer may call itself
 DRIFTING = "DX-2"  # its detector was changed `SINCE` weeks ago
 SINCE = 3
 WAITING = 40  # the last studies, not read yet

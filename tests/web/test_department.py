@@ -122,6 +122,15 @@ def test_a_drift_is_marked_in_a_word_at_its_station_alone(page, busy):
     assert "drifts" in marked[0].inner_text()
 
 
+def test_what_a_peer_calls_its_station_is_shown_as_it_is(page, busy):
+    open_page(page, busy)
+
+    names = [each.inner_text() for each in page.query_selector_all("#scores figcaption strong")]
+
+    assert sorted(names[-3:]) == sorted(quarter.STATIONS)
+    assert page.query_selector("main b") is None
+
+
 def test_a_browser_whose_zone_is_unknown_here_is_shown_utc(page, busy):
     page.goto(f"{busy}/department?zone=Mars/Olympus")
 
