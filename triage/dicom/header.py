@@ -27,6 +27,7 @@ _WANTED = {
     for keyword in (
         *("SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID"),
         *("SeriesInstanceUID", "AccessionNumber", "PatientID", "PatientName", "StudyDescription"),
+        "StationName",
         *("Modality", "BodyPartExamined", "NumberOfFrames", "Rows", "Columns"),
         *origin.KEYWORDS,
         *evidence.KEYWORDS,
@@ -52,6 +53,7 @@ class Header:
     patient_id: str
     patient_name: str
     study_description: str
+    station: str
     body_part: str
     subject: Subject
     exposure: Exposure
@@ -155,6 +157,7 @@ def _header(dataset: Dataset, transfer_syntax_uid: str, *, has_pixels: bool) -> 
         patient_id=text(dataset, "PatientID"),
         patient_name=text(dataset, "PatientName"),
         study_description=text(dataset, "StudyDescription"),
+        station=text(dataset, "StationName"),
         body_part=text(dataset, "BodyPartExamined"),
         subject=Subject(
             kind=kind_of(sop_class_uid),
