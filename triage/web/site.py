@@ -1,6 +1,6 @@
 """What the answers are made from: the settings, the stores, and how the daemon is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -9,6 +9,7 @@ from triage.settings import Settings
 from triage.store.database import Database
 from triage.store.spool import Spool
 from triage.web.condition import Condition
+from triage.web.department import Figures
 from triage.web.feed import Feed
 
 
@@ -21,6 +22,10 @@ class Site:
     spool: Spool
     feed: Feed
     condition: Condition
+    figures: Figures = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.figures = Figures(self.database)
 
 
 def of_request(request: Request) -> Site:
