@@ -1,6 +1,6 @@
 """What the answers are made from: the settings, the stores, and how the daemon is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -10,6 +10,8 @@ from triage.store.database import Database
 from triage.store.spool import Spool
 from triage.web.condition import Condition
 from triage.web.feed import Feed
+from triage.web.gallery import Gallery
+from triage.web.looks import Looks
 
 
 @dataclass(kw_only=True)
@@ -21,6 +23,8 @@ class Site:
     spool: Spool
     feed: Feed
     condition: Condition
+    gallery: Gallery = field(default_factory=Gallery)
+    looks: Looks = field(default_factory=Looks)
 
 
 def of_request(request: Request) -> Site:
