@@ -21,6 +21,7 @@ LONGEST = 20_000  # characters of a text
 
 _environment = ImmutableSandboxedEnvironment(
     undefined=StrictUndefined,
+    finalize=lambda value: "" if value is None else value,
     trim_blocks=True,
     lstrip_blocks=True,
     autoescape=False,  # plain text; the page that shows it escapes it

@@ -24,7 +24,7 @@ _UNJUDGED = {
     Code.SCORER_CRASHED,
     Code.SCORING_FAILED,
 }
-_SIDES = {Side.LEFT: "left", Side.RIGHT: "right"}
+SIDES = {Side.LEFT: "left", Side.RIGHT: "right"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ def passages(detail: StudyDetail) -> list[Passage]:
     return [
         Passage(
             study_type=group.study_type or "",
-            side=_SIDES.get(Side(group.side or "")),
+            side=SIDES.get(Side(group.side or "")),
             views=group.views,
             probability=group.probability,
             threshold=group.threshold,

@@ -8,9 +8,10 @@ from urllib.parse import quote
 
 from triage import reporting
 from triage.core.activation import ScoredView
-from triage.core.detail import HistoryLine, InstanceDetail, StudyDetail, group_name
+from triage.core.detail import GroupDetail, HistoryLine, InstanceDetail, StudyDetail
 from triage.core.reasons import Code
-from triage.core.report import withheld
+from triage.core.report import SIDES, withheld
+from triage.core.study import Side
 from triage.errors import TemplateFailed
 from triage.model.cam import full_strength
 from triage.store import activations, queries
@@ -60,6 +61,7 @@ def study_values(site: Site, study_id: int) -> dict[str, Any]:
     return {
         "study": detail,
         "row": detail.row,
+        "words_of": words_of,
         "person": person(detail.row.patient_name),
         "tiles": _tiles(detail, scored),
         "full_strength": full_strength(each.map for each in scored if each.map),
@@ -92,6 +94,12 @@ def person(name: str | None) -> str:
     return " / ".join(filter(None, written))
 
 
+def words_of(part: GroupDetail | InstanceDetail) -> str:
+    """Name a part and its side, `Wrist, left`."""
+    named = (part.study_type or "unknown part").capitalize()
+    return ", ".join(filter(None, (named, SIDES.get(Side(part.side or "")))))
+
+
 def _tiles(detail: StudyDetail, scored: Sequence[ScoredView]) -> list[Tile]:
     maps = {(each.sop_instance_uid, each.frame) for each in scored if each.map is not None}
     shown = [
@@ -108,7 +116,7 @@ def _tiles(detail: StudyDetail, scored: Sequence[ScoredView]) -> list[Tile]:
                 number=number,
                 name=f"view-{uid}-{frame}",
                 of=each,
-                group=each.group or group_name(each.study_type, each.side),
+                group=words_of(each),
                 frame=frame,
                 address=f"/api/v1/studies/{study}/views/{uid}/{frame}",
                 deleted=_code(each) == Code.PIXELS_DELETED,
