@@ -49,9 +49,8 @@ async function refresh() {
 }
 
 function stale(words) {
-  if (said.refused.dataset.stale === words) return;
-  said.refused.dataset.stale = words;
-  said.refused.textContent = words;
+  const told = document.getElementById("stale");
+  if (told.textContent !== words) told.textContent = words; // said again only where it changes
 }
 
 function replaceParts(now) {
