@@ -25,6 +25,8 @@ router = APIRouter(prefix="/api/v1")
 _PROBLEM: dict[str, Any] = {"content": {MEDIA_TYPE: {}}}
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/png": {}}, "description": "The picture."},
+    401: {"description": "Who asks has to log in first.", **_PROBLEM},
+    403: {"description": "Who asks is not let in.", **_PROBLEM},
     404: {"description": "There is no such study, view or map.", **_PROBLEM},
     409: {"description": "Several studies have this accession number.", **_PROBLEM},
     410: {"description": "The pixel data was deleted after the reading.", **_PROBLEM},
