@@ -2,16 +2,19 @@
 
 from hashlib import sha256
 from pathlib import Path
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.templating import Jinja2Templates
 
 from triage import __version__
 from triage.core.printable import printable
+from triage.core.studytype import StudyType
 from triage.errors import AmbiguousStudy, StudyNotFound
 from triage.store import queries
 from triage.web.access import Whoever
 from triage.web.api import Study
+from triage.web.department import duration, name_of, zone_named
 from triage.web.site import Here
 from triage.web.study import study_values
 
@@ -24,7 +27,25 @@ REFRESH = "Triage-Refresh"  # the header of a page that looks whether it is up t
 @router.get("/")
 def worklist(request: Request, who: Whoever) -> Response:
     """Show the worklist; its rows come by `/api/v1/events`."""
-    return _page(request, "worklist.html", who=who)
+    return _page(request, "worklist.html", who=who, study_types=list(StudyType))
+
+
+@router.get("/department")
+def department(
+    request: Request,
+    site: Here,
+    who: Whoever,
+    zone: Annotated[str, Query(max_length=64)] = "UTC",
+) -> Response:
+    """Show the figures of the department; days and weeks are those of *zone*."""
+    try:
+        zone_named(zone)
+    except ValueError:  # a browser may know zones that this machine does not
+        zone = "UTC"
+    sheet = site.figures.of(zone)
+    return _page(
+        request, "department.html", who=who, sheet=sheet, duration=duration, name_of=name_of
+    )
 
 
 @router.get("/studies/{study}")

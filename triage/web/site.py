@@ -9,6 +9,7 @@ from triage.settings import Settings
 from triage.store.database import Database
 from triage.store.spool import Spool
 from triage.web.condition import Condition
+from triage.web.department import Figures
 from triage.web.feed import Feed
 from triage.web.gallery import Gallery
 from triage.web.looks import Looks
@@ -25,6 +26,10 @@ class Site:
     condition: Condition
     gallery: Gallery = field(default_factory=Gallery)
     looks: Looks = field(default_factory=Looks)
+    figures: Figures = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.figures = Figures(self.database)
 
 
 def of_request(request: Request) -> Site:
