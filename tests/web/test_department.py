@@ -63,7 +63,8 @@ def rows(page, section):
 
 
 def open_page(page, address, section="#failures"):
-    page.goto(f"{address}/department")
+    answer = page.goto(f"{address}/department")
+    assert answer.ok, answer.text()
     page.wait_for_url(re.compile("zone="))
     page.wait_for_selector(section)
 
@@ -120,6 +121,8 @@ def test_a_drift_is_marked_in_a_word_at_its_station_alone(page, busy):
 
     assert [each.inner_text().split()[0] for each in marked] == [quarter.DRIFTING]
     assert "drifts" in marked[0].inner_text()
+    plot = page.query_selector(f"[data-station='{quarter.DRIFTING}'] .plot")
+    assert re.search(r"These weeks drift: \d{4}-\d\d-\d\d", plot.get_attribute("aria-label"))
 
 
 def test_what_a_peer_calls_its_station_is_shown_as_it_is(page, busy):
