@@ -11,7 +11,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from tests.support import models
-from tests.support.daemon import environment
+from tests.support.daemon import EXACT, environment
 from tests.support.mura import Listed, make_dataset
 from triage.core.studytype import StudyType
 from triage.model import checkpoint
@@ -87,7 +87,7 @@ def whole(little, votes, random_model, tmp_path_factory):
             *("--model", str(random_model), "--bootstrap", "50", "--raters", str(votes)),
             *("--html", "report.html", "--predictions", "predictions.csv"),
         ],
-        env=environment(),
+        env=environment() | EXACT,
         cwd=folder,
         capture_output=True,
         text=True,

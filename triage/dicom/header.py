@@ -110,7 +110,12 @@ def _read(source: Source, syntax: UID, *, digest: bool) -> Header:
         source = Inflated(source)
     excerpt = read_excerpt(source, little_endian=syntax.is_little_endian, wanted=_WANTED)
     has_pixels, pixel_digest = _pixels(source, excerpt, digest=digest)
-    header = _header(excerpt.dataset, str(syntax), has_pixels=has_pixels)
+    try:
+        header = _header(excerpt.dataset, str(syntax), has_pixels=has_pixels)
+    except BadInstance as error:
+        if excerpt.too_long:
+            raise BadInstance(f"{error}: the header is too long") from error
+        raise
     return replace(header, pixel_digest=pixel_digest)
 
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.templating import Jinja2Templates
 
 from triage import __version__
+from triage.core.studytype import StudyType
 from triage.web.access import Whoever
 from triage.web.department import duration, name_of, zone_named
 from triage.web.site import Here
@@ -18,7 +19,7 @@ _templates = Jinja2Templates(Path(__file__).parent / "templates")
 @router.get("/")
 def worklist(request: Request, who: Whoever) -> Response:
     """Show the worklist; its rows come by `/api/v1/events`."""
-    return _page(request, "worklist.html", who=who)
+    return _page(request, "worklist.html", who=who, study_types=list(StudyType))
 
 
 @router.get("/department")
