@@ -63,7 +63,8 @@ def rows(page, section):
 
 
 def open_page(page, address, section="#failures"):
-    answer = page.goto(f"{address}/department")
+    # Whoever comes first waits for the plots, which a busy machine draws slowly.
+    answer = page.goto(f"{address}/department", timeout=120_000)
     assert answer.ok, answer.text()
     page.wait_for_url(re.compile("zone="))
     page.wait_for_selector(section)
