@@ -7,7 +7,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
 
 from triage import __version__
-from triage.web import api, operations, pages, problems
+from triage.web import api, operations, pages, pictures, problems
 from triage.web.site import Site
 
 STATIC = Path(__file__).parent / "static"
@@ -46,7 +46,7 @@ def make_app(site: Site) -> FastAPI:
     app.state.site = site
     problems.install(app)
     app.middleware("http")(_with_headers)
-    for router in (api.router, operations.router, pages.router):
+    for router in (api.router, pictures.router, operations.router, pages.router):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app
