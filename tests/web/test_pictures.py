@@ -47,6 +47,10 @@ class Room(ReadingRoom):
             make_app(self.site), base_url="http://localhost", client=("127.0.0.1", 50000)
         )
 
+    def close(self):
+        self.site.gallery.close()
+        self.database.close()
+
     def get(self, sop, rest="1.png", study=STUDY, status=200):
         answer = self.browser.get(f"/api/v1/studies/{study}/views/{quote(sop, safe='')}/{rest}")
         assert answer.status_code == status, answer.text
@@ -73,8 +77,7 @@ class Room(ReadingRoom):
 
 @pytest.fixture(scope="module")
 def room(tmp_path_factory):
-    room = Room(tmp_path_factory.mktemp("room"))
-    with closing(room.database):
+    with closing(Room(tmp_path_factory.mktemp("room"))) as room:
         yield room
 
 
@@ -211,8 +214,7 @@ def test_an_image_that_came_again_is_shown_as_it_is_now(room):
 def test_who_sees_a_picture_is_written_down_once_for_a_look_and_each_file_that_is_kept(
     tmp_path, monkeypatch
 ):
-    room = Room(tmp_path)
-    with closing(room.database):
+    with closing(Room(tmp_path)) as room:
         sop = room.receive("SEEN", studies.picture(1))
         for rest in ("1.png", "1.png?side=99", "1/map.png"):
             room.browser.get(f"/api/v1/studies/{STUDY}/views/{sop}/{rest}")
@@ -227,8 +229,7 @@ def test_who_sees_a_picture_is_written_down_once_for_a_look_and_each_file_that_i
 
 
 def test_what_cannot_be_written_down_is_not_shown(tmp_path):
-    room = Room(tmp_path)
-    with closing(room.database):
+    with closing(Room(tmp_path)) as room:
         sop = room.receive("SEEN", studies.picture(1))
         with room.database.writing() as connection:
             connection.exec_driver_sql("ALTER TABLE audit RENAME TO away")

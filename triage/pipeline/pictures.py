@@ -10,7 +10,8 @@ import os
 import select
 import threading
 from collections import OrderedDict, deque
-from concurrent.futures import Future
+from collections.abc import Iterable
+from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -41,6 +42,7 @@ class Pictures:
         self._coming: deque[_Wanted] = deque()
         self._thread: threading.Thread | None = None
         self._news = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._closing = False
 
     def read(self, path: Path, frame: int, side: int) -> Future[Picture]:
         """Have a frame of a DICOM file read, no larger than *side* pixels.
@@ -58,13 +60,23 @@ class Pictures:
         os.eventfd_write(self._news, 1)
         return wanted.future
 
+    def close(self) -> None:
+        """End the decoders; what is still being read fails, and nothing may be asked for again."""
+        self._closing = True
+        os.eventfd_write(self._news, 1)
+        if self._thread is not None:
+            self._thread.join()
+        os.close(self._news)
+
     def _run(self) -> None:
         priority.stand_back()  # the decoders too, which it starts
-        while True:
+        while not self._closing:
             self._wait(math.inf)
             with Decoders(DECODERS) as decoders:
-                while self._serve(decoders) and self._wait(IDLE):
+                while self._serve(decoders) and not self._closing and self._wait(IDLE):
                     pass
+        with self._lock:
+            _fail((wanted.future for wanted in self._coming), "the daemon ends")
 
     def _wait(self, seconds: float) -> bool:
         """Wait until somebody asks, or *seconds* are over; say whether somebody has."""
@@ -76,10 +88,8 @@ class Pictures:
         """Read what is asked for until nothing is; False where no decoder starts for it."""
         reading: dict[int, Future[Picture]] = {}
         while self._take(decoders, reading) or reading:
-            if not decoders.ready():
-                why = f"no decoding process starts: {decoders.problem}"
-                for future in reading.values():
-                    future.set_exception(DecodersUnavailable(why))
+            if self._closing or not decoders.ready():
+                _fail(reading.values(), decoders.problem or "the daemon ends")
                 return False
             for number, outcome in decoders.collect(POLL, [self._news]):
                 _settle(reading.pop(number), outcome)
@@ -99,6 +109,12 @@ class Pictures:
 
 
 _numbers = count()
+
+
+def _fail(futures: Iterable[Future[Picture]], why: str) -> None:
+    for future in futures:
+        with contextlib.suppress(InvalidStateError):  # who asked does not wait for it any more
+            future.set_exception(DecodersUnavailable(f"no decoding process starts: {why}"))
 
 
 def _settle(future: Future[Picture], outcome: Picture | Unread) -> None:

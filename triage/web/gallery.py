@@ -30,6 +30,10 @@ class Gallery:
         self._shelf = Shelf(KEPT)
         self._room = asyncio.Semaphore(AT_ONCE)
 
+    def close(self) -> None:
+        """End the processes that decode."""
+        self._pictures.close()
+
     async def view(self, spool: Spool, image: StoredImage, frame: int, side: int) -> bytes:
         """Return a frame as the scorer saw it, as PNG of *side* pixels at most.
 

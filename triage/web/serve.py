@@ -56,6 +56,7 @@ def main() -> None:
     site.feed.start()
     log.info("web_ready", host=settings.web.host, port=listener.getsockname()[1])
     server.run(sockets=[listener])
+    site.gallery.close()
 
 
 def _hear(line: BinaryIO, site: Site, server: uvicorn.Server) -> None:
