@@ -1,5 +1,7 @@
 """The web process: started by the daemon with a listening socket and a line to it."""
 
+import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -21,13 +23,15 @@ from triage.web.site import Site
 
 log = logs.get(__name__)
 
+BEAT_EVERY = 5.0  # seconds between two words to the daemon that the event loop turns
 FINISH = 3.0  # seconds for the answers in hand when the daemon is gone
 
 
 def main() -> None:
     """Run as ``python -m triage.web.serve LINE LISTENER``, both being sockets' numbers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the daemon decides when we end
-    line = socket.socket(fileno=int(sys.argv[1])).makefile("rb")
+    connection = socket.socket(fileno=int(sys.argv[1]))
+    line = connection.makefile("rb")
     listener = socket.socket(fileno=int(sys.argv[2]))
     request = json.loads(line.readline())
     logs.configure(level=request["log_level"])
@@ -55,7 +59,21 @@ def main() -> None:
     threading.Thread(target=_hear, args=(line, site, server), name="daemon", daemon=True).start()
     site.feed.start()
     log.info("web_ready", host=settings.web.host, port=listener.getsockname()[1])
-    server.run(sockets=[listener])
+    asyncio.run(_serve(server, listener, connection))
+
+
+async def _serve(server: uvicorn.Server, listener: socket.socket, line: socket.socket) -> None:
+    """Answer until the server ends, and tell the daemon meanwhile that the event loop turns."""
+    beating = asyncio.create_task(_beat(line))
+    await server.serve(sockets=[listener])
+    beating.cancel()
+
+
+async def _beat(line: socket.socket) -> None:
+    while True:
+        with contextlib.suppress(OSError):  # that the daemon is gone is noticed by who hears it
+            line.send(b".", socket.MSG_DONTWAIT)
+        await asyncio.sleep(BEAT_EVERY)
 
 
 def _hear(line: BinaryIO, site: Site, server: uvicorn.Server) -> None:

@@ -1,6 +1,7 @@
 """What the answers are made from: the settings, the stores, and how the daemon is."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -10,6 +11,7 @@ from triage.store.database import Database
 from triage.store.spool import Spool
 from triage.web.condition import Condition
 from triage.web.feed import Feed
+from triage.web.health import Health
 
 
 @dataclass(kw_only=True)
@@ -21,6 +23,11 @@ class Site:
     spool: Spool
     feed: Feed
     condition: Condition
+
+    @cached_property
+    def health(self) -> Health:
+        """How the stores are, asked without piling up."""
+        return Health(self.database, self.spool, self.settings.spool.min_free)
 
 
 def of_request(request: Request) -> Site:
