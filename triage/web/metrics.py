@@ -92,8 +92,9 @@ def _of_daemon(measured: Measured) -> Iterator[Metric]:
     # What a daemon that has fallen silent said last holds no more.
     heard = not condition.is_stale()
     yield _gauge("daemon_heard", "1 while the daemon speaks to its web process.", heard)
-    receiving = heard and condition.receiver == "receiving"
-    yield _gauge("receiver_up", "1 while associations are accepted.", receiving)
+    if "receive" in condition.roles:
+        receiving = heard and condition.receiver == "receiving"
+        yield _gauge("receiver_up", "1 while associations are accepted.", receiving)
     yield StateSetMetricFamily(
         f"{PREFIX}scorer_state",
         "How the scorer is.",
