@@ -1,5 +1,6 @@
 """The web application around a real database and spool, asked without a daemon or a port."""
 
+import math
 from contextlib import contextmanager
 
 from fastapi.testclient import TestClient
@@ -18,6 +19,7 @@ WELL = Condition(
     roles=("receive", "score", "web"),
     receiver="receiving",
     scorer="ready",
+    at=math.inf,  # it never grows stale
     model={"name": "reference 1.0", "sha256": "ab" * 32, "backend": "torch", "device": "cpu"},
 )
 
@@ -36,17 +38,16 @@ def site_in(folder, url, **sections):
     )
     database = Database(url)
     schema.upgrade(database)
-    site = Site(
-        settings=settings, database=database, spool=spool, feed=Feed(database), condition=WELL
-    )
+    feed = Feed(database)
+    site = Site(settings=settings, database=database, spool=spool, feed=feed, condition=WELL)
     site.store = Store(database)
     site.app = make_app(site)
     site.client = loopback_client(site.app)
-    site.feed.start()
+    feed.start()
     try:
         yield site
     finally:
-        site.feed.stop()
+        feed.stop()
         database.close()
 
 

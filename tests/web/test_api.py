@@ -16,9 +16,9 @@ PROBLEM = "application/problem+json"
 
 
 @pytest.fixture
-def site(tmp_path, database_url):
+def site(tmp_path, new_database):
     """An abnormal, a normal, an unscored and a read study; one accession number is there twice."""
-    with site_in(tmp_path, database_url) as site:
+    with site_in(tmp_path, new_database("sqlite")) as site:
         for number, probability in enumerate((0.9, 0.1)):
             site.store.file(
                 f"1.{number}",

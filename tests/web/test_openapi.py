@@ -27,9 +27,11 @@ CHECKS = [
 NOT_BY_EXAMPLES = "^/api/v1/events$"  # its answer does not end
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory, new_database):
-    with site_in(tmp_path_factory.mktemp("site"), new_database("sqlite")) as site:
+@pytest.fixture(
+    scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+)
+def site(request, tmp_path_factory, new_database):
+    with site_in(tmp_path_factory.mktemp("site"), new_database(request.param)) as site:
         for number in range(3):
             site.store.file(f"1.{number}", seconds=number, accession_number=f"A{number}")
         site.store.score(0.7)

@@ -18,8 +18,8 @@ from triage.web.health import Probe
 
 
 @pytest.fixture
-def site(tmp_path, database_url):
-    with site_in(tmp_path, database_url) as site:
+def site(tmp_path, new_database):
+    with site_in(tmp_path, new_database("sqlite")) as site:
         yield site
 
 
@@ -31,12 +31,14 @@ def ready(site):
 
 
 def samples(site, **headers):
-    """Return what /metrics says, as {name or (name, label's value ...): value}."""
+    """Return what /metrics says, as {name or (name, values of the sorted labels): value}."""
     answer = site.client.get("/metrics", headers=headers)
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain; version=")
     return {
-        (sample.name, *sample.labels.values()) if sample.labels else sample.name: sample.value
+        (sample.name, *(sample.labels[label] for label in sorted(sample.labels)))
+        if sample.labels
+        else sample.name: sample.value
         for family in text_string_to_metric_families(answer.text)
         for sample in family.samples
     }
@@ -91,9 +93,9 @@ def test_a_spool_that_takes_nothing_is_told(site):
     assert checks["spool"] == "it cannot be written to; the log says why"
 
 
-def test_a_full_spool_is_told(tmp_path, database_url):
+def test_a_full_spool_is_told(tmp_path, new_database):
     spool = {"directory": str(tmp_path / "spool"), "min_free": 2**62}
-    with site_in(tmp_path, database_url, spool=spool) as site:
+    with site_in(tmp_path, new_database("sqlite"), spool=spool) as site:
         assert "spool.min_free" in ready(site)[1]["spool"]
 
 
@@ -164,8 +166,8 @@ def test_what_the_processes_have_counted_is_told(site):
     assert found["triage_instance_keeping_seconds_bucket", "+Inf"] == 3
     assert found["triage_instance_keeping_seconds_count"] == 3
     assert found["triage_instance_keeping_seconds_sum"] == pytest.approx(99.204)
-    assert found["triage_view_probability_bucket", "hand", "0.9"] == 0
-    assert found["triage_view_probability_bucket", "hand", "1.0"] == 1
+    assert found["triage_view_probability_bucket", "0.9", "hand"] == 0
+    assert found["triage_view_probability_bucket", "1.0", "hand"] == 1
 
 
 def test_what_waits_is_told(site):

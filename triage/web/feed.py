@@ -22,6 +22,7 @@ log = logs.get(__name__)
 LOOK_EVERY = 0.5  # seconds
 REST = 10  # times as long as a look took, at least, until the next: a tenth of a core at most
 RETRY_EVERY = 2.0  # seconds, while the database is away
+END_WAIT = 2.0  # seconds for the look in hand at the end
 BEHIND = 100  # changes that a page may be behind before its stream ends, and it begins again
 PING_EVERY = 15.0  # seconds without a change after which a page hears that we are there
 PING = b": nothing has changed\n\n"
@@ -89,6 +90,7 @@ class Feed:
         self._number = 0
         self._news = threading.Event()  # somebody has come, or it ends
         self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
 
     @property
     def pages(self) -> int:
@@ -97,15 +99,16 @@ class Feed:
 
     def start(self) -> None:
         """Begin to look, in a thread."""
-        threading.Thread(target=self._run, name="feed", daemon=True).start()
+        self._thread.start()
 
     def stop(self) -> None:
-        """End every stream."""
+        """End every stream, and let go of the database unless that hangs."""
         self._stopping.set()
         self._news.set()
         with self._lock:
             for page in self._pages:
                 page.tell(None)
+        self._thread.join(END_WAIT)
 
     async def events(self) -> AsyncIterator[bytes]:
         """Yield the worklist as it is, and then each change, until the feed stops.
@@ -143,8 +146,7 @@ class Feed:
         return self._whole
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._news.wait()
+        while self._news.wait() and not self._stopping.is_set():
             try:
                 self._follow()
             except DatabaseUnavailable as error:

@@ -33,7 +33,7 @@ def describe(app: FastAPI) -> None:
         schema = make()
         if not made:
             for content in _of_errors(schema):
-                content[MEDIA_TYPE] = content.pop("application/json")
+                content[MEDIA_TYPE] = content.popitem()[1]
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]
@@ -45,5 +45,5 @@ def _of_errors(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
         for operation in path.values():
             for response in operation["responses"].values():
                 content = response.get("content", {})
-                if content.get("application/json", {}).get("schema", {}).get("$ref") == problem:
+                if any(each["schema"].get("$ref") == problem for each in content.values()):
                     yield content
