@@ -143,6 +143,7 @@ class Supervisor:
         process = self._process
         if process is None or process.returncode is None:
             return
+        self._listen()  # what it said last
         self._word = Word(state=ScorerState.RESTARTING)
         try:
             freed = free_views_of_dead(

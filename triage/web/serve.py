@@ -8,11 +8,13 @@ import signal
 import socket
 import sys
 import threading
+from pathlib import Path
 from typing import BinaryIO
 
+import anyio.to_thread
 import uvicorn
 
-from triage import logs
+from triage import logs, priority
 from triage.settings import Settings
 from triage.store.database import Database
 from triage.store.spool import Spool
@@ -23,6 +25,8 @@ from triage.web.site import Site
 
 log = logs.get(__name__)
 
+# Threads that answer; each may need a connection, and PostgreSQL has 100 for everybody.
+ANSWERS = 12
 BEAT_EVERY = 5.0  # seconds between two words to the daemon that the event loop turns
 FINISH = 3.0  # seconds for the answers in hand when the daemon is gone
 
@@ -30,6 +34,9 @@ FINISH = 3.0  # seconds for the answers in hand when the daemon is gone
 def main() -> None:
     """Run as ``python -m triage.web.serve LINE LISTENER``, both being sockets' numbers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the daemon decides when we end
+    priority.go_as_usual()  # the receiver, which started us, goes first
+    with contextlib.suppress(OSError):  # where memory ends, this process ends, not the receiver
+        Path("/proc/self/oom_score_adj").write_text("300")
     connection = socket.socket(fileno=int(sys.argv[1]))
     line = connection.makefile("rb")
     listener = socket.socket(fileno=int(sys.argv[2]))
@@ -64,6 +71,7 @@ def main() -> None:
 
 async def _serve(server: uvicorn.Server, listener: socket.socket, line: socket.socket) -> None:
     """Answer until the server ends, and tell the daemon meanwhile that the event loop turns."""
+    anyio.to_thread.current_default_thread_limiter().total_tokens = ANSWERS
     beating = asyncio.create_task(_beat(line))
     await server.serve(sockets=[listener])
     beating.cancel()
@@ -78,8 +86,10 @@ async def _beat(line: socket.socket) -> None:
 
 def _hear(line: BinaryIO, site: Site, server: uvicorn.Server) -> None:
     """Take in what the daemon says; its end is ours."""
-    for said in line:
-        site.condition = Condition.parse(said)
+    # One that was killed ends the line in the middle of a word, or with ours unheard: a reset.
+    with contextlib.suppress(OSError, ValueError):
+        for said in line:
+            site.condition = Condition.parse(said)
     site.feed.stop()
     server.should_exit = True
     threading.Event().wait(FINISH + 1)
