@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import dcmtk, postgres, studies
+from tests.support import dcmtk, objects, postgres, studies
 from tests.support.daemon import HOST, free_port
 from tests.support.studies import picture
 from tests.support.waiting import wait_until
@@ -131,3 +131,37 @@ def test_while_its_database_is_away_it_says_so_and_goes_on_when_it_is_back(start
         wait_until(lambda: ask(daemon, "/api/v1/worklist")[0] == 200, "the worklist", seconds=WAIT)
         assert len(started(daemon)) == 1
         daemon.stop()
+
+
+@pytest.mark.dcmtk
+def test_what_the_scoring_process_has_counted_is_told_and_outlives_it(
+    start, tmp_path, random_model
+):
+    daemon = start(roles="receive,score,web", model__path=random_model)
+    good, other = (
+        studies.write_study(tmp_path / name, name, [picture(number)])[0]
+        for number, name in enumerate(("GOOD", "OTHER"))
+    )
+    cut = studies.write(tmp_path, objects.truncated("CUT", picture(3), 1))
+    assert dcmtk.storescu(daemon.port, [good.file, cut.file]).returncode == 0
+    failed = 'triage_views_not_scored_total{reason="undecodable"}'
+    wait_until(lambda: sample(daemon, failed), "a view that failed", seconds=2 * WAIT)
+    wait_until(lambda: sample(daemon, "triage_views_scored_total") == 1, "a score", seconds=WAIT)
+    assert sample(daemon, "triage_view_score_wait_seconds_count") == 1
+    assert sample(daemon, 'triage_scorer_state{triage_scorer_state="ready"}') == 1
+    assert "triage_model_info{" in ask(daemon, "/metrics")[1]
+    assert ask(daemon, "/readyz")[0] == 200
+
+    os.kill(daemon.scorer_pid, signal.SIGKILL)
+    daemon.wait_for("scorer_ended", seconds=WAIT)
+    assert dcmtk.storescu(daemon.port, [other.file]).returncode == 0
+
+    wait_until(
+        lambda: sample(daemon, "triage_views_scored_total") == 2, "a score", seconds=2 * WAIT
+    )
+    assert sample(daemon, 'triage_process_ends_total{process="scorer"}') == 1
+    types = [
+        line for line in ask(daemon, "/metrics")[1].splitlines() if "probability_count" in line
+    ]
+    assert sum(float(line.rpartition(" ")[2]) for line in types) == 2
+    daemon.stop()

@@ -113,7 +113,8 @@ class Feed:
     async def events(self) -> AsyncIterator[bytes]:
         """Yield the worklist as it is, and then each change, until the feed stops.
 
-        It ends earlier for a page that does not take what it is told.
+        It ends earlier for a page that does not take what it is told, and for all while the
+        database is away: a page then knows that what it shows is old, and begins again.
         """
         page = _Page()
         await asyncio.to_thread(self._welcome, page)
@@ -151,10 +152,20 @@ class Feed:
                 self._follow()
             except DatabaseUnavailable as error:
                 log.warning("database_unavailable", loop="feed", reason=str(error))
-                self._stopping.wait(RETRY_EVERY)
+                self._end_pages()
             except Exception:
                 log.exception("loop_failed", loop="feed")
-                self._stopping.wait(RETRY_EVERY)
+                self._end_pages()
+
+    def _end_pages(self) -> None:
+        """End every stream: a page must not show as present what nobody knows to be so."""
+        with self._lock:
+            for page in self._pages:
+                page.tell(None)
+            self._pages = set()
+            self._worklist = self._whole = None
+            self._news.clear()
+        self._stopping.wait(RETRY_EVERY)
 
     def _follow(self) -> None:
         """Look and tell while anybody listens."""
