@@ -1,13 +1,16 @@
 """The JSON interface, `/api/v1`: what the commands do, with their documents."""
 
+import dataclasses
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Query, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse
+from pydantic import AfterValidator
 
 from triage.core.audit import AuditKind
+from triage.core.department import Department
 from triage.core.documents import encode, row_document, study_document
 from triage.core.study import Label, StudyStatus
 from triage.core.studytype import StudyType
@@ -19,6 +22,7 @@ from triage.store import audit, queries, reading
 from triage.web import metrics as measurements
 from triage.web import models
 from triage.web.access import NotAllowed, Person, Role, Whoever
+from triage.web.department import zone_named
 from triage.web.openapi import problems
 from triage.web.operations import measure
 from triage.web.site import Here
@@ -43,6 +47,12 @@ Text = Annotated[
     ),
 ]
 Claimed = Annotated[bool | None, Query(description="Only those claimed, or only the others.")]
+
+Zone = Annotated[
+    str,
+    AfterValidator(lambda name: zone_named(name) and name),
+    Query(max_length=64, description="The IANA time zone whose days and weeks are meant."),
+]
 
 
 @router.get("/worklist", responses={200: {"model": list[models.WorklistRow]}, **problems(422)})
@@ -72,6 +82,12 @@ def worklist(
     )
     rows = queries.worklist(site.database, limit, None if wanted == Wanted() else wanted)
     return _json([row_document(row) for row in rows])
+
+
+@router.get("/department", responses={200: {"model": Department}, **problems(422)})
+def department(site: Here, _who: Whoever, zone: Zone = "UTC") -> Response:
+    """Return the figures of the department, at most some seconds old."""
+    return _json(dataclasses.asdict(site.figures.of(zone).figures))
 
 
 @router.get(

@@ -65,9 +65,10 @@ class _Headers:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(_HEADERS)
-                if not scope["path"].startswith("/static/"):
-                    # A page that a reader has left may show a patient no more.
-                    headers.setdefault("Cache-Control", "no-store")
+                # A page that a reader has left may show a patient no more; and our scripts are
+                # asked for anew each time, for after an upgrade they must all be of one version.
+                kept = "no-cache" if scope["path"].startswith("/static/") else "no-store"
+                headers.setdefault("Cache-Control", kept)
             await send(message)
 
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)

@@ -1,6 +1,6 @@
 """What the answers are made from: the settings, the stores, and how the daemon is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, cast
 
@@ -10,6 +10,7 @@ from triage.settings import Settings
 from triage.store.database import Database
 from triage.store.spool import Spool
 from triage.web.condition import Condition
+from triage.web.department import Figures
 from triage.web.feed import Feed
 from triage.web.health import Health
 
@@ -23,6 +24,10 @@ class Site:
     spool: Spool
     feed: Feed
     condition: Condition
+    figures: Figures = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.figures = Figures(self.database)
 
     @cached_property
     def health(self) -> Health:
