@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import sys
 import time
 from pathlib import Path
 
@@ -14,6 +15,13 @@ from tests.support.daemon import HOST, free_port
 from tests.support.studies import picture
 from tests.support.waiting import wait_until
 from tests.support.web import ask, metric
+from triage.core.tally import Tally
+from triage.settings import Settings
+from triage.store import schema
+from triage.store.database import Database
+from triage.web import process
+from triage.web.condition import Condition
+from triage.web.process import WebProcess
 
 WAIT = 60.0  # seconds; a busy machine imports slowly
 
@@ -118,3 +126,58 @@ def test_while_its_database_is_away_it_says_so_and_goes_on_when_it_is_back(start
         )
         assert len(started(daemon)) == 1
         daemon.stop()
+
+
+@pytest.fixture
+def web(tmp_path, new_database):
+    """The daemon's side of a web process alone, which the test calls as the daemon does."""
+    url = new_database("sqlite")
+    schema.upgrade(Database(url))
+    settings = Settings.model_validate(
+        {
+            "database": {"url": url},
+            "spool": {"directory": str(tmp_path)},
+            "web": {"port": free_port()},
+        }
+    )
+    web = WebProcess(settings, Tally())
+    yield web
+    web.stop()
+
+
+def tick_until(web, reached, what):
+    def look():
+        web.tick(Condition())
+        return reached()
+
+    wait_until(look, what, seconds=WAIT, every=0.2)
+
+
+def answers(web):
+    try:
+        return ask(web.port, "/healthz")[0] == 200
+    except OSError:
+        return False
+
+
+def test_where_no_process_can_be_started_it_is_tried_again(web, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr(sys, "executable", "/nonexistent/python")
+        web.tick(Condition())
+
+    tick_until(web, lambda: web.pid is not None, "a process")
+    assert answers(web)
+
+
+def test_one_whose_event_loop_hangs_is_replaced(web, monkeypatch):
+    tick_until(web, lambda: web.pid is not None, "a process")
+    assert answers(web)
+    hanging = web.pid
+    os.kill(hanging, signal.SIGSTOP)
+    monkeypatch.setattr(process, "HUNG", 1.0)
+
+    tick_until(web, lambda: web.pid != hanging, "its end")
+    monkeypatch.undo()
+    tick_until(web, lambda: web.pid is not None, "another process")
+
+    assert answers(web)

@@ -44,6 +44,11 @@ class WebProcess:
         """The port that is listened on; None where it could not be had yet."""
         return self._listener.getsockname()[1] if self._listener else None
 
+    @property
+    def pid(self) -> int | None:
+        """The process that answers; None while there is none."""
+        return self._process.pid if self._process else None
+
     def tick(self, condition: Condition) -> None:
         """Start the process if it is time, tell it how the daemon is, notice its end."""
         if self._process is None:
