@@ -5,6 +5,7 @@ import os
 import statistics
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -27,19 +28,17 @@ class Page(threading.Thread):
     def __init__(self, port):
         super().__init__(daemon=True)
         self.heard = {}  # by UID
-        self.bytes = 0
         self.begun = threading.Event()
         self._connection = http.client.HTTPConnection(HOST, port)
 
     def run(self):
-        self._connection.request("GET", "/api/v1/events")
-        answer = self._connection.getresponse()
-        assert answer.status == 200
-        while line := answer.readline():
-            self.bytes += len(line)
-            if line.startswith(b"data: "):
-                self.begun.set()
-                self._note(line)
+        with closing(self._connection):
+            self._connection.request("GET", "/api/v1/events")
+            answer = self._connection.getresponse()
+            while line := answer.readline():
+                if line.startswith(b"data: "):
+                    self.begun.set()
+                    self._note(line)
 
     def _note(self, line):
         for uid in STUDIES - self.heard.keys():
@@ -88,6 +87,9 @@ def test_fifty_open_pages_cost_little(start_daemon, tmp_path, report_figure, ran
         assert dcmtk.storescu(daemon.port, [sample.file]).returncode == 0
     time.sleep(3)
     used, elapsed = cpu_seconds(pid) - before, time.monotonic() - begun
+    daemon.stop()
+    for page in pages:  # their streams have ended
+        page.join(30)
 
     waits = [page.heard[uid] - at for page in pages for uid, at in arrived.items()]
     report_figure(

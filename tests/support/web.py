@@ -2,8 +2,18 @@
 
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPResponse
 
 from tests.support.daemon import HOST
+
+
+@contextmanager
+def opened(url: str) -> Iterator[HTTPResponse]:
+    """Open an answer that is read as it comes; on leaving it is closed."""
+    with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310  our own daemon
+        yield answer
 
 
 def ask(port: int, path: str, method: str = "GET") -> tuple[int, str]:

@@ -14,7 +14,7 @@ from tests.support import dcmtk, postgres, studies
 from tests.support.daemon import HOST, free_port
 from tests.support.studies import picture
 from tests.support.waiting import wait_until
-from tests.support.web import ask, metric
+from tests.support.web import ask, metric, opened
 from triage.core.tally import Tally
 from triage.settings import Settings
 from triage.store import schema
@@ -42,6 +42,29 @@ def start(start_daemon):
         return daemon
 
     return start
+
+
+@pytest.mark.dcmtk
+def test_what_arrives_is_told_to_who_listens(start, tmp_path):
+    daemon = start()
+    with opened(f"http://{HOST}:{daemon.web_port}/api/v1/events") as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        assert stream.headers["x-accel-buffering"] == "no"
+        assert next_event(stream) == {"all": True, "gone": [], "rows": []}
+        (sent,) = studies.write_study(tmp_path / "study", "WEB", [picture(1)])
+        assert dcmtk.storescu(daemon.port, [sent.file]).returncode == 0
+        (row,) = next_event(stream)["rows"]
+        assert (row["study_instance_uid"], row["position"]) == (sent.study_instance_uid, 1)
+        begun = time.monotonic()
+        daemon.stop()  # an open page does not hold it up
+        assert time.monotonic() - begun < WAIT / 2
+
+
+def next_event(stream):
+    """Return the data of the next event."""
+    while not (line := stream.readline()).startswith(b"data: "):
+        assert line, "the stream ended"
+    return json.loads(line.removeprefix(b"data: "))
 
 
 @pytest.mark.dcmtk

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Query, Response
 from fastapi.responses import StreamingResponse
-from fastapi.sse import EventSourceResponse
 from pydantic import AfterValidator
 
 from triage.core.audit import AuditKind
@@ -92,7 +91,7 @@ def department(site: Here, _who: Whoever, zone: Zone = "UTC") -> Response:
 
 @router.get(
     "/events",
-    response_class=EventSourceResponse,
+    response_class=StreamingResponse,  # FastAPI's own for events would write each for each page
     responses={
         200: {
             "description": "Server-sent events `worklist`, whose data is a `Change`: first the "
