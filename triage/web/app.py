@@ -8,7 +8,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from triage import __version__
-from triage.web import api, openapi, operations, pages, problems
+from triage.web import api, openapi, operations, pages, pictures, problems
 from triage.web.site import Site
 
 STATIC = Path(__file__).parent / "static"
@@ -47,7 +47,7 @@ def make_app(site: Site) -> FastAPI:
     app.state.site = site
     problems.install(app)
     app.add_middleware(_Headers)
-    for router in (api.router, operations.router, pages.router):
+    for router in (api.router, pictures.router, operations.router, pages.router):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     openapi.describe(app)

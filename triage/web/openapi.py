@@ -45,5 +45,5 @@ def _of_errors(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
         for operation in path.values():
             for response in operation["responses"].values():
                 content = response.get("content", {})
-                if any(each["schema"].get("$ref") == problem for each in content.values()):
+                if any(each.get("schema", {}).get("$ref") == problem for each in content.values()):
                     yield content

@@ -15,6 +15,7 @@ from triage.errors import DatabaseUnavailable, SpoolFull, SpoolUnavailable
 from triage.pipeline.channel import ScorerState
 from triage.web.metrics import Measured, exposition
 from triage.web.models import Readiness
+from triage.web.openapi import problems
 from triage.web.site import Here, Site
 
 log = logs.get(__name__)
@@ -49,7 +50,10 @@ async def readyz(site: Here) -> Response:
 
 @router.get(
     "/metrics",
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    responses={
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+        **problems(422),
+    },
     response_class=Response,
 )
 async def metrics(site: Here, accept: Annotated[str, Header()] = "") -> Response:

@@ -12,7 +12,9 @@ from triage.store.spool import Spool
 from triage.web.condition import Condition
 from triage.web.department import Figures
 from triage.web.feed import Feed
+from triage.web.gallery import Gallery
 from triage.web.health import Health
+from triage.web.looks import Looks
 
 
 @dataclass(kw_only=True)
@@ -24,6 +26,8 @@ class Site:
     spool: Spool
     feed: Feed
     condition: Condition
+    gallery: Gallery = field(default_factory=Gallery)
+    looks: Looks = field(default_factory=Looks)
     figures: Figures = field(init=False)
 
     def __post_init__(self) -> None:
