@@ -21,6 +21,7 @@ from triage.store import (
 )
 from triage.store.activations import scored_views
 from triage.store.images import find_image
+from triage.store.load import load
 from triage.store.rescoring import files_of, rescorable_study_ids
 
 STEP = 1.6  # seconds between two turns, in which one more study becomes overdue
@@ -36,6 +37,8 @@ def day(archive: Archive, number: int) -> Questions:
     yield "SELECT * FROM worklist LIMIT 100", lambda: store.sql("SELECT * FROM worklist LIMIT 100")
     yield "worklist, 100 studies", lambda: queries.worklist(database, 100)
     yield "count of the worklist", lambda: queries.count_on_worklist(database)
+
+    yield "how much waits", lambda: load(database, now)
 
     # What is there already has UIDs of the same root, so that the new ones fall in between.
     fresh = study_uid(archive.studies - number * (archive.studies // 200)) + f".{number}"
