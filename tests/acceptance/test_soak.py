@@ -74,6 +74,10 @@ def model(request):
     return request.getfixturevalue(f"{MODEL}_model")
 
 
+# What pynetdicom makes, as the sender, of a peer that is killed in the middle of an object: its
+# thread ends with an error of its state machine, and its socket is left to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_hour_of_traffic_with_kills_loses_nothing_and_grows_nothing(
     tmp_path, new_database, model, pictures, report_figure, caplog
 ):
