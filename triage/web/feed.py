@@ -20,7 +20,7 @@ from triage.store.watch import Difference, Watch, Worklist
 log = logs.get(__name__)
 
 LOOK_EVERY = 0.5  # seconds
-REST = 10  # times as long as a look took, at least, until the next: a tenth of a core at most
+REST = 10  # times the processor time of a look, at least, until the next: a tenth of a core
 RETRY_EVERY = 2.0  # seconds, while the database is away
 END_WAIT = 2.0  # seconds for the look in hand at the end
 BEHIND = 100  # changes that a page may be behind before its stream ends, and it begins again
@@ -172,11 +172,11 @@ class Feed:
         with self._database.connected() as connection:
             self._watch.forget()
             while not self._stopping.is_set():
-                begun = time.perf_counter()
+                begun = time.thread_time()
                 difference = self._watch.look(connection)
                 if not self._tell(difference):
                     return
-                took = time.perf_counter() - begun
+                took = time.thread_time() - begun
                 self._stopping.wait(max(LOOK_EVERY, REST * took))
 
     def _tell(self, difference: Difference | None) -> bool:
