@@ -12,7 +12,7 @@ from triage.core.audit import AuditKind
 from triage.core.documents import encode, row_document, study_document
 from triage.core.study import Finding
 from triage.store import audit, queries, reading
-from triage.web.access import Whoever
+from triage.web.access import Whoever, while_admitted
 from triage.web.site import Here
 
 router = APIRouter(prefix="/api/v1")
@@ -44,9 +44,9 @@ def worklist(site: Here, _who: Whoever, limit: Limit = None) -> Response:
 
 
 @router.get("/events", response_class=EventSourceResponse)
-async def events(site: Here, _who: Whoever) -> AsyncIterator[ServerSentEvent]:
+async def events(site: Here, who: Whoever) -> AsyncIterator[ServerSentEvent]:
     """Stream the worklist as it is, and then what changes on it."""
-    async for change in site.feed.changes():
+    async for change in while_admitted(site, who, site.feed.changes()):
         yield ServerSentEvent(raw_data=change.data, id=str(change.number), event="worklist")
 
 

@@ -3,11 +3,13 @@
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
 
 from triage import __version__
-from triage.web import api, operations, pages, problems
+from triage.web import api, operations, pages, problems, sessions
+from triage.web.access import caller
+from triage.web.limits import SmallBodies
 from triage.web.site import Site
 
 STATIC = Path(__file__).parent / "static"
@@ -42,11 +44,13 @@ def make_app(site: Site) -> FastAPI:
         openapi_url="/api/v1/openapi.json",
         docs_url=None,  # they would load from elsewhere
         redoc_url=None,
+        dependencies=[Depends(caller)],  # turns away what a page of another site has sent
     )
     app.state.site = site
     problems.install(app)
+    app.add_middleware(SmallBodies)
     app.middleware("http")(_with_headers)
-    for router in (api.router, operations.router, pages.router):
+    for router in (api.router, operations.router, pages.router, sessions.router):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app

@@ -4,6 +4,7 @@ from fastapi import APIRouter, Response
 
 from triage.core.documents import encode
 from triage.errors import TriageError
+from triage.web.access import Watcher
 from triage.web.site import Here, Site
 
 router = APIRouter()
@@ -15,7 +16,7 @@ def healthz() -> Response:
     return Response("ok\n", media_type="text/plain")
 
 
-@router.get("/readyz")
+@router.get("/readyz", dependencies=[Watcher])
 def readyz(site: Here) -> Response:
     """Say whether database, spool, receiver and scorer can work; 503 where one cannot."""
     checks = _checks(site)

@@ -1,6 +1,6 @@
 """What the answers are made from: the settings, the stores, and how the daemon is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -10,6 +10,7 @@ from triage.store.database import Database
 from triage.store.spool import Spool
 from triage.web.condition import Condition
 from triage.web.feed import Feed
+from triage.web.limits import LogIns
 
 
 @dataclass(kw_only=True)
@@ -21,6 +22,7 @@ class Site:
     spool: Spool
     feed: Feed
     condition: Condition
+    log_ins: LogIns = field(default_factory=LogIns)
 
 
 def of_request(request: Request) -> Site:
