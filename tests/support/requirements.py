@@ -47,6 +47,7 @@ def _root() -> list[str]:
 
 REQUIREMENTS = {
     "strace": Requirement(_programs("strace"), "apt-get install strace"),
+    "chromium": Requirement(_programs("chromium"), "apt-get install chromium fonts-dejavu-core"),
     "compiler": Requirement(_programs("cc"), "apt-get install gcc libc6-dev"),
     "mounts": Requirement(
         lambda: _root() + _programs("mkfs.ext4", "mount")(),
