@@ -22,7 +22,7 @@ from triage.store import users
 from triage.web.caller import Caller, caller_of, is_foreign
 from triage.web.site import Here, Site
 
-__all__ = ["Administrator", "NotAllowed", "NotLoggedIn", "Person", "Role", "Watcher", "Whoever"]
+__all__ = ["NotAllowed", "NotLoggedIn", "Person", "Role", "Watcher", "Whoever"]
 
 LOOK_AGAIN = 10.0  # seconds after which a stream that goes on asks whether it still may
 
@@ -89,16 +89,6 @@ def person(request: Request, site: Here, caller: From) -> Person:
 Whoever = Annotated[Person, Depends(person)]
 
 
-def administrator(who: Whoever) -> Person:
-    """Return who asks, where it is an administrator. Raises NotAllowed for a reader."""
-    if who.role is not Role.ADMINISTRATOR:
-        raise NotAllowed("this is for administrators")
-    return who
-
-
-Administrator = Annotated[Person, Depends(administrator)]
-
-
 def watcher(request: Request, site: Here, caller: From) -> None:
     """Admit who may know how the daemon is: this machine, `web.monitors`, and who is let in at all."""
     if caller.is_here:
@@ -146,6 +136,9 @@ async def while_admitted(site: Site, who: Person, stream: AsyncIterator[T]) -> A
                 coming = asyncio.ensure_future(anext(stream))
     finally:
         coming.cancel()
+        await asyncio.wait({coming})  # else the stream would still run, and could not be closed
+        if isinstance(stream, AsyncGenerator):
+            await stream.aclose()
 
 
 def _is_still_here(site: Site, who: Person) -> bool:

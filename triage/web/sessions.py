@@ -43,10 +43,10 @@ async def log_in(request: Request, site: Here, caller: From) -> Response:
     try:
         token = await run_in_threadpool(_begin, site, caller, name, password, former)
     except NotLoggedIn as error:
-        return _page(request, to, HTTPStatus.UNAUTHORIZED, str(error))
+        return _page(request, to, name, HTTPStatus.UNAUTHORIZED, str(error))
     except TooManyLogIns as error:
         log.warning("log_in_refused", address=caller.address, reason="too_many")
-        refusal = _page(request, to, HTTPStatus.TOO_MANY_REQUESTS, str(error))
+        refusal = _page(request, to, name, HTTPStatus.TOO_MANY_REQUESTS, str(error))
         refusal.headers["Retry-After"] = str(error.seconds)
         return refusal
     answer = RedirectResponse(_here(to), HTTPStatus.SEE_OTHER)
@@ -72,9 +72,13 @@ def log_out(request: Request, site: Here, caller: From) -> Response:
 
 
 def _page(
-    request: Request, to: str, status: HTTPStatus = HTTPStatus.OK, problem: str | None = None
+    request: Request,
+    to: str,
+    name: str = "",
+    status: HTTPStatus = HTTPStatus.OK,
+    problem: str | None = None,
 ) -> Response:
-    values = {"version": __version__, "to": _here(to), "problem": problem}
+    values = {"version": __version__, "to": _here(to), "name": name, "problem": problem}
     return _templates.TemplateResponse(request, "login.html", values, status)
 
 
