@@ -2,10 +2,15 @@
 
 import io
 import json
+import os
+import pty
+import subprocess
+import sys
 
 import pytest
 
 from tests.support.certificates import Authority
+from tests.support.daemon import environment
 from triage.store import schema, users
 from triage.store.database import Database
 from triage.web import passwords
@@ -65,6 +70,41 @@ def test_the_password_is_kept_as_a_hash_alone_and_can_be_changed(site, user):
     assert not passwords.is_right(PASSWORD, second)
     assert passwords.is_right("another horse battery", second)
     assert "horse" not in out + err
+
+
+@pytest.mark.parametrize(
+    ("again", "code", "said"),
+    [(PASSWORD, 0, b"may log in"), ("another horse battery", 1, b"not the same")],
+)
+def test_at_a_terminal_the_password_is_asked_for_twice_and_not_shown(
+    site, tmp_path, again, code, said
+):
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "triage", "user", "add", "anna"],
+        **dict.fromkeys(("stdin", "stdout", "stderr"), theirs),
+        cwd=tmp_path,
+        env=environment(),
+        start_new_session=True,
+    )
+    os.close(theirs)
+    shown = b""
+
+    def read_until(words):
+        nonlocal shown
+        while words not in shown:
+            shown += os.read(ours, 1000)
+
+    read_until(b"Password for anna: ")
+    os.write(ours, PASSWORD.encode() + b"\n")
+    read_until(b"The same again: ")
+    os.write(ours, again.encode() + b"\n")
+    read_until(said)
+    assert process.wait(60) == code
+    os.close(ours)
+
+    assert b"horse" not in shown
+    assert users.are_there(site) == (code == 0)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 from tests.support.browser import TABLET, barriers, reader_at
 from tests.support.certificates import Authority
 from tests.support.daemon import HOST, free_port
+from tests.support.requirements import find_program
 from tests.support.store import Store
 from tests.support.waiting import wait_until
 from triage.core.people import Role, User
@@ -24,6 +25,17 @@ PASSWORD = "correct horse battery"  # noqa: S105
 WAIT = 20_000  # milliseconds; a busy machine draws slowly
 
 
+def with_anna(folder):
+    """Return the URL of a database with a user and a study."""
+    database = Database(f"sqlite:///{folder / 'triage.db'}")
+    schema.upgrade(database)
+    hashed = passwords.hashed(PASSWORD)
+    users.add(database, User(name="anna", role=Role.READER), hashed, datetime.now(UTC), "root")
+    Store(database).file("1.1")
+    database.close()
+    return database.url
+
+
 class Hospital:
     """A daemon whose web interface speaks TLS and trusts nobody without a name."""
 
@@ -31,15 +43,9 @@ class Hospital:
         self.authority = Authority(folder, "hospital")
         self.pair = self.authority.issue("first")
         self.port = free_port()
-        database = Database(f"sqlite:///{folder / 'triage.db'}")
-        schema.upgrade(database)
-        hashed = passwords.hashed(PASSWORD)
-        users.add(database, User(name="anna", role=Role.READER), hashed, datetime.now(UTC), "root")
-        Store(database).file("1.1")
-        database.close()
         self.daemon = start(
             roles="web",
-            database__url=database.url,
+            database__url=with_anna(folder),
             web__port=self.port,
             web__tls_certificate=str(self.pair.certificate),
             web__tls_key=str(self.pair.key),
@@ -150,6 +156,35 @@ def test_a_form_on_another_site_does_nothing_in_the_name_of_who_is_logged_in(bro
 
         assert answered.value.status == 403
         assert hospital.daemon.study("1.1")["claimed_by"] is None
+
+
+@pytest.mark.chromium
+def test_a_reader_logs_in_without_tls_where_a_browser_says_less_of_where_it_comes_from(
+    browser, start_daemon, tmp_path
+):
+    port = free_port()
+    daemon = start_daemon(
+        roles="web",
+        database__url=with_anna(tmp_path),
+        web__port=port,
+        web__trust_loopback=False,
+    )
+    daemon.wait_for("web_ready")
+    # By a name that is not this machine's own: a browser trusts that only with TLS.
+    elsewhere = browser.browser_type.launch(
+        executable_path=find_program("chromium"),
+        args=["--no-sandbox", "--host-resolver-rules=MAP triage.example 127.0.0.1"],
+    )
+    page = elsewhere.new_page()
+
+    page.goto(f"http://triage.example:{port}/")
+    page.get_by_label("Name").fill("anna")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"http://triage.example:{port}/", timeout=WAIT)
+
+    assert "anna" in page.locator(".who").inner_text()
+    elsewhere.close()
 
 
 def test_an_open_page_is_told_no_more_once_its_reader_has_logged_out(ask):

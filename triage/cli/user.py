@@ -15,7 +15,6 @@ from triage.core.documents import timestamp
 from triage.core.people import Role, User, user_name
 from triage.errors import PasswordUnusable, UsageError
 from triage.store import users
-from triage.web import passwords
 
 app = typer.Typer(help="Who may log in to the web interface.", no_args_is_help=True)
 
@@ -33,8 +32,7 @@ def add(
     """Let somebody log in. The password is asked for, or is the first line of standard input."""
     database = open_database(context)
     user = User(name=_name(name), role=role)
-    password = _password(user.name)
-    users.add(database, user, passwords.hashed(password), datetime.now(UTC), operator())
+    users.add(database, user, _new_hash(user.name), datetime.now(UTC), operator())
     tell(f"{user.name} may log in as {user.role}")
 
 
@@ -68,8 +66,7 @@ def password(context: typer.Context, name: NAME) -> None:
     """Give somebody another password, and log them out."""
     database = open_database(context)
     user = _name(name)
-    new = passwords.hashed(_password(user))
-    users.set_password(database, user, new, datetime.now(UTC), operator())
+    users.set_password(database, user, _new_hash(user), datetime.now(UTC), operator())
     tell(f"{user} has a new password")
 
 
@@ -80,8 +77,10 @@ def _name(written: str) -> str:
         raise UsageError(f"NAME: {error}") from error
 
 
-def _password(name: str) -> str:
-    """Read a password. Raises PasswordUnusable."""
+def _new_hash(name: str) -> str:
+    """Read a password, and return what is stored of it. Raises PasswordUnusable."""
+    from triage.web import passwords
+
     if not sys.stdin.isatty():
         given = sys.stdin.readline().rstrip("\r\n")
     else:
@@ -89,4 +88,4 @@ def _password(name: str) -> str:
         if getpass("The same again: ") != given:
             raise PasswordUnusable("the two are not the same")
     passwords.require_usable(given, name)
-    return given
+    return passwords.hashed(given)
