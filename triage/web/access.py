@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 
 from triage.core.addresses import address_of
 from triage.core.people import LOCAL, Role, user_name
@@ -89,13 +90,15 @@ def person(request: Request, site: Here, caller: From) -> Person:
 Whoever = Annotated[Person, Depends(person)]
 
 
-def watcher(request: Request, site: Here, caller: From) -> None:
+async def watcher(request: Request, site: Here, caller: From) -> None:
     """Admit who may know how the daemon is: this machine, `web.monitors`, and who is let in at all."""
-    if caller.is_here:
-        return
     address = address_of(caller.address)
-    if address is None or not any(address in network for network in site.settings.web.watchers):
-        person(request, site, caller)
+    is_named = address is not None and any(
+        address in network for network in site.settings.web.watchers
+    )
+    # In the event loop, and without the database: it is asked for when that hangs, too.
+    if not caller.is_here and not is_named:
+        await run_in_threadpool(person, request, site, caller)
 
 
 Watcher = Depends(watcher)
