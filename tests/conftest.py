@@ -1,6 +1,7 @@
 """What the tests share: requirements of the machine, databases, models, daemons."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,14 +14,38 @@ import triage.model  # noqa: F401  before torch, for what it tells libgomp
 from tests.support import postgres
 from tests.support.daemon import daemon_in, environment
 from tests.support.daemon import free_port as any_free_port
+from tests.support.once import once
 from tests.support.requirements import REQUIREMENTS, SHARED_DATA, lack, require, under_ci
 from triage.model import reference
 
+# Begun first, where several processes share the files: whoever comes to one of these last would
+# be busy long after the others are done. The longest is the first.
+LONG = (
+    "research/test_train.py",
+    "cli/test_train_command.py",
+    "acceptance/test_what_is_scored.py",
+    "test_quickstart.py",
+    "acceptance/test_real_input.py",
+    "acceptance/test_studies.py",
+    "acceptance/test_scorer_dies.py",
+    "pipeline/test_decode.py",
+    "cli/test_check_command.py",
+    "model/test_ensemble.py",
+    "model/test_engines.py",
+    "acceptance/test_receiving.py",
+    "acceptance/faults/test_kills.py",
+    "acceptance/faults/test_named_points.py",
+    "model/test_conversion.py",
+)
 SKIPPED = pytest.StashKey[list[str]]()
 FIGURES = pytest.StashKey[list[str]]()
 
 
 def pytest_configure(config):
+    # Beside other processes of the tests a network's threads would mostly wait for each other,
+    # and spend the cores on that; in our daemons as well.
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     # pynetdicom installs a storescu and an echoscu of its own beside our interpreter,
     # and where that folder is on the PATH they would stand in for DCMTK's.
     own = Path(sys.prefix, "bin")
@@ -33,6 +58,11 @@ def pytest_configure(config):
     config.stash[SKIPPED] = []
     config.stash[FIGURES] = []
     config.pluginmanager.register(Books(config))
+
+
+def pytest_collection_modifyitems(items):
+    place = {Path(__file__).parent / name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -111,8 +141,9 @@ def free_port():
 
 @pytest.fixture(scope="session")
 def postgres_server():
+    """A server that the tests share. Whoever cuts it off has one of their own."""
     require("postgres")
-    with postgres.running() as server:
+    with postgres.running(fsync="off") as server:  # nobody cuts the power
         yield server
 
 
@@ -128,16 +159,52 @@ def new_database(request, tmp_path_factory):
     return new_database
 
 
+@pytest.fixture(scope="session")
+def migrated(request, new_database, tmp_path_factory):
+    """Return a function that makes a database of a kind with the schema, and returns its URL."""
+    from triage.store import schema  # only some runs need it
+    from triage.store.database import Database
+
+    templates = {}
+
+    def template(kind):
+        if kind not in templates:
+            templates[kind] = new_database(kind)
+            database = Database(templates[kind])
+            schema.upgrade(database)
+            database.close()
+        return templates[kind]
+
+    def migrated(kind):
+        if kind == "postgres":
+            server = request.getfixturevalue("postgres_server")
+            return server.new_database(like=template(kind))
+        copy = tmp_path_factory.mktemp("database") / "triage.db"
+        shutil.copy(template(kind).removeprefix("sqlite:///"), copy)
+        return f"sqlite:///{copy}"
+
+    return migrated
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def database_url(request, new_database):
     """An empty database, once of each kind."""
     return new_database(request.param)
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def migrated_url(request, migrated):
+    """A database with the schema, once of each kind."""
+    return migrated(request.param)
+
+
 @pytest.fixture(scope="session")
 def interim_model(fracatlas, tmp_path_factory):
     """The interim weights, imported by the real command."""
-    path = tmp_path_factory.mktemp("interim") / "interim.safetensors"
+    return once(tmp_path_factory, "interim.safetensors", lambda path: _import(fracatlas, path))
+
+
+def _import(fracatlas, path):
     subprocess.run(
         [
             *(sys.executable, "-m", "triage", "model", "import"),
@@ -149,7 +216,6 @@ def interim_model(fracatlas, tmp_path_factory):
         check=True,
         capture_output=True,
     )
-    return path
 
 
 @pytest.fixture(scope="session")
@@ -157,9 +223,7 @@ def random_model(tmp_path_factory):
     """A checkpoint of a network that was never trained: quick, and always the same."""
     from tests.support import models  # torch takes seconds, and only some runs need it
 
-    path = tmp_path_factory.mktemp("random") / "random.safetensors"
-    models.save_random(path)
-    return path
+    return once(tmp_path_factory, "random.safetensors", models.save_random)
 
 
 @pytest.fixture(scope="session")

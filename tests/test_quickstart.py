@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from pydicom.data import get_testdata_file
 
+from tests.support.daemon import EXACT
 from tests.support.reference import with_reference_model, without_reference_model
 
 COMMAND = [*without_reference_model(), "quickstart"]
@@ -21,7 +22,7 @@ COMMAND = [*without_reference_model(), "quickstart"]
 def environment(tmp_path):
     """The throw-away folders go where the test can see them."""
     (tmp_path / "tmp").mkdir()
-    return {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
+    return {**os.environ, **EXACT, "TMPDIR": str(tmp_path / "tmp")}
 
 
 @pytest.fixture

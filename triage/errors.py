@@ -37,6 +37,10 @@ class SpoolFull(SpoolUnavailable):
     """The spool has less free space than `spool.min_free`, or the disk is full."""
 
 
+class SpoolReadOnly(SpoolUnavailable):
+    """The spool lies on a file system that is mounted read-only."""
+
+
 class ReceiverUnavailable(TriageError):
     """The DICOM port cannot be opened: another program has it, or the address is not ours."""
 

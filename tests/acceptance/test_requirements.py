@@ -69,8 +69,11 @@ def test_a_missing_program_fails_under_ci(run_pytest):
     )
 
 
-@pytest.mark.parametrize("processes", [(), ("-n", "2")], ids=["one process", "two processes"])
-@pytest.mark.parametrize(("ci", "expected"), [("", 0), ("true", 1)])
+@pytest.mark.parametrize(
+    ("ci", "expected", "processes"),
+    [("", 0, ()), ("true", 1, ()), ("true", 1, ("-n", "2"))],
+    ids=["one process", "one process under CI", "two processes under CI"],
+)
 def test_a_test_that_skips_itself_fails_the_run_under_ci_alone(run_pytest, ci, expected, processes):
     code, said = run_pytest(SKIPS_ITSELF, *processes, ci=ci)
 

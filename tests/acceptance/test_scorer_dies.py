@@ -12,7 +12,7 @@ from contextlib import suppress
 import pytest
 
 from tests.support import dcmtk, killers, studies
-from tests.support.daemon import environment
+from tests.support.daemon import EXACT, environment
 from tests.support.processes import decoders_of, is_decoder
 from tests.support.studies import picture, study_uid
 from tests.support.waiting import wait_until
@@ -214,7 +214,7 @@ def test_the_decoders_end_with_their_scorer_however_it_ends(start_daemon, random
 def score(model, *arguments):
     return subprocess.Popen(
         [sys.executable, "-m", "triage", "score", "--json", *map(str, arguments)],
-        env={**environment(), "TRIAGE_MODEL__PATH": str(model)},
+        env={**environment(), **EXACT, "TRIAGE_MODEL__PATH": str(model)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

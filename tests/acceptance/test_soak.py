@@ -203,10 +203,11 @@ def lives(samples, kind):
 
 def usage(samples):
     """Describe what the daemon took, early and late, and how the longest lives went."""
-    totals = [sample.pss / 2**20 for sample in samples]
-    third = len(totals) // 3
-    early, late = (statistics.median(part) for part in (totals[:third], totals[-third:]))
-    yield f"memory (PSS of all processes): median {early:.0f} MiB early, {late:.0f} MiB late"
+    for what, of in (("PSS", "pss"), ("their own, no file's", "own")):
+        totals = [getattr(sample, of) / 2**20 for sample in samples]
+        third = len(totals) // 3
+        early, late = (statistics.median(part) for part in (totals[:third], totals[-third:]))
+        yield f"memory of all processes, {what}: median {early:.0f} MiB early, {late:.0f} late"
     for kind in ("receiver", "scorer", "decoder"):
         found = lives(samples, kind)
         longest = max(found.values(), key=len)
@@ -245,7 +246,7 @@ def check_usage(samples):
                     assert then <= first + 3, f"{kind}: {what} go from {first} to {then}"
     young = [sample for sample in samples if YOUNG < sample.age < 2 * YOUNG]
     between = young[-1].at - young[0].at
-    first = statistics.median(s.pss for s in young if s.at < young[0].at + YOUNG)
-    last = statistics.median(s.pss for s in young if s.at > young[-1].at - YOUNG)
+    first = statistics.median(s.own for s in young if s.at < young[0].at + YOUNG)
+    last = statistics.median(s.own for s in young if s.at > young[-1].at - YOUNG)
     allowed = LEAK * between + 0.05 * first
     assert last - first < allowed, f"at one age {first / 2**20:.0f}, later {last / 2**20:.0f} MiB"

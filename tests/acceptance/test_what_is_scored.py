@@ -231,3 +231,20 @@ def test_a_view_is_cropped_to_its_exposed_field_and_show_says_so(daemon, send):
     (entry,) = instances(daemon, "FIELD").values()
     assert f"of {rows} x {columns}" in entry["exposed_field"]
     assert entry["exposed_field"] in daemon.triage("show", study_uid("FIELD"))
+
+
+def test_an_image_whose_header_does_not_end_is_kept_and_says_why(daemon, send):
+    long, other = image("LONG", 1, part="HAND"), image("LONG", 2, part="HAND")
+    for block in range(0x10, 0x100):  # PS3.5 7.8.1
+        long.add_new(0x00990000 + block, "LO", f"TESTS {block}")
+        for number in range(0x100):
+            long.add_new(0x00990000 + (block << 8) + number, "LO", "")
+    send(long, other)
+
+    daemon.wait_for_study(study_uid("LONG"), views_scored=1)
+
+    (shown,) = daemon.show(study_uid("LONG"))
+    entry = instances(daemon, "LONG")[str(long.SOPInstanceUID)]
+    assert entry["state"] == "failed"
+    assert entry["reason"].startswith("too_large: More than 50000 elements stand before")
+    assert shown["views"] == 2

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from triage import bench as measuring
-from triage.bench import decoding, receiving, together
+from triage.bench import decoding, objects, receiving, together
 
 
 @pytest.fixture
@@ -16,6 +16,7 @@ def little(monkeypatch):
     """Measure in seconds what takes minutes."""
     from triage.bench import scoring  # torch takes seconds
 
+    monkeypatch.setattr(objects, "LARGE", (625, 500))
     monkeypatch.setattr(receiving, "COUNTS", {"small": 6, "large": 2})
     monkeypatch.setattr(receiving, "SENDERS", (2,))
     monkeypatch.setattr(decoding, "SECONDS", 0.1)

@@ -6,7 +6,7 @@ import sys
 import pytest
 from safetensors.torch import load_file
 
-from tests.support.daemon import environment
+from tests.support.daemon import EXACT, environment
 from tests.support.mura import Listed, make_dataset
 from tests.support.studies import picture
 from triage import cli
@@ -53,7 +53,7 @@ def calibrated(random_model, data, tmp_path_factory):
             *(sys.executable, "-m", "triage", "model", "calibrate", str(random_model)),
             *("--data", str(data), "--out", str(out), "--json"),
         ],
-        env=environment(),
+        env=environment() | EXACT,
         check=True,
         capture_output=True,
     )

@@ -66,12 +66,13 @@ def triage(tmp_path, monkeypatch, capsys):
     return triage
 
 
-def test_the_command_line_starts_without_torch():
-    script = "import sys, triage.cli; print('torch' in sys.modules)"
+def test_the_command_line_starts_without_torch_and_without_what_reads_images():
+    heavy = "{'torch', 'torchvision', 'openvino', 'pydicom', 'pynetdicom', 'numpy'}"
+    script = f"import sys, triage.cli; print(*{heavy} & sys.modules.keys())"
 
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
-    assert ran.stdout == "False\n"
+    assert ran.stdout == "\n"
 
 
 def test_an_import_writes_a_checkpoint_with_the_card_that_the_options_say(
@@ -223,7 +224,7 @@ def test_a_check_is_of_the_model_in_the_settings_and_readable(triage, model, mon
     code, shown, _ = triage("model", "check")
 
     assert code == 0
-    assert f"{model}: usable" in shown
+    assert f"{model}: usable" in " ".join(shown.split())  # a long path turns the line
     assert "broken shaft" in shown
 
 

@@ -7,7 +7,7 @@ import pytest
 from pydicom.uid import UID
 
 from tests.support.certificates import Authority
-from triage.dicom import codecs, connection, scp, sopclasses, tls
+from triage.dicom import codecs, connection, dimse, scp, sopclasses, tls
 from triage.settings import DicomSettings
 
 REPOSITORY = Path(__file__).parents[2]
@@ -55,7 +55,7 @@ def test_the_transfer_syntaxes_are_those_that_are_offered_in_their_order():
 
 
 def test_the_status_codes_are_those_that_the_receiver_answers():
-    source = Path(scp.__file__).read_text("utf-8")
+    source = "".join(Path(module.__file__).read_text("utf-8") for module in (scp, dimse))
     answered = {
         int(code, 16) for code in re.findall(r"^[A-Z_]+ = (0x[0-9A-F]{4})$", source, re.MULTILINE)
     }
@@ -121,3 +121,14 @@ def test_every_check_that_the_log_names_is_stated():
 
     assert {"tls", "dicom.allow", "request", "sop_class"} <= checks
     assert sorted(check for check in checks if f"| `{check}` |" not in STATEMENT) == []
+
+
+def test_every_check_of_a_request_is_stated():
+    source = Path(dimse.__file__).read_text("utf-8")
+    checks = set(re.findall(r'check="([^"]+)"', source))
+
+    assert {"operation", "argument", "message", "presentation context", "Message ID"} == checks
+    for check in checks:
+        assert re.search(
+            rf"\| `{check}`.* of `(request_refused|association_dropped)` \|", STATEMENT
+        )

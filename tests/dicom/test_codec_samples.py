@@ -68,7 +68,8 @@ def doctors_word(path, folder):
     result = subprocess.run(
         [sys.executable, "-S", "-m", "triage", "doctor", "--json"],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": path},
+        # Without a model, which is another check's.
+        env={**os.environ, "PYTHONPATH": path, "TRIAGE_MODEL__PATH": str(folder / "none")},
         capture_output=True,
         text=True,
     )

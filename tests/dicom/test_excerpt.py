@@ -3,21 +3,27 @@
 import struct
 import tracemalloc
 import zlib
+from contextlib import suppress
 from time import process_time
 
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import (
+    ComputedRadiographyImageStorage,
     DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
 )
 
 from tests.dicom.test_header import encode, radiograph
+from triage.core.reasons import Code
 from triage.dicom import excerpt
+from triage.dicom.filemeta import preamble
 from triage.dicom.header import read_file_header, read_header
+from triage.dicom.pixels import read_view
 from triage.dicom.radiograph import save
-from triage.errors import BadInstance
+from triage.errors import BadInstance, ViewUnreadable
 
 UNDEFINED = 0xFFFFFFFF
 ITEM = b"\xfe\xff\x00\xe0"
@@ -107,6 +113,66 @@ def test_an_object_of_any_size_is_read_at_a_bounded_cost(name):
     assert memory < 8 << 20
 
 
+def test_what_is_asked_for_again_and_again_is_not_read_for_ever():
+    data = with_element(REGION, element(REGION, EMPTY * 8000) * 3000)
+    assert len(data) > 10 * excerpt.MOST_READ
+
+    with pytest.raises(BadInstance, match="StudyInstanceUID is missing: the header is too long"):
+        read(data)
+    assert cost(lambda: suppressed(data))[0] < 0.1
+
+
+def suppressed(data):
+    with suppress(BadInstance):
+        read(data)
+
+
+BEFORE_THE_PIXELS = {
+    "elements": element(0x50090010, b"") * MILLION,
+    "items": element(0x50090010, EMPTY * MILLION + END, UNDEFINED),
+}
+
+
+@pytest.mark.parametrize("name", BEFORE_THE_PIXELS)
+def test_a_header_that_does_not_end_is_not_decoded_and_says_why(tmp_path, name):
+    path = tmp_path / "long.dcm"
+    head = preamble(ComputedRadiographyImageStorage, "1.2.3", ImplicitVRLittleEndian)
+    path.write_bytes(head + with_element(0x50090010, BEFORE_THE_PIXELS[name]))
+
+    with pytest.raises(ViewUnreadable, match="More than 50000 elements stand before") as caught:
+        read_view(path)
+
+    assert caught.value.code == Code.TOO_LARGE
+    assert cost(lambda: refused(path))[0] < 0.5
+
+
+def refused(path):
+    with suppress(ViewUnreadable):
+        read_view(path)
+
+
+@pytest.mark.parametrize(
+    "syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian]
+)
+def test_a_header_with_large_elements_is_decoded(tmp_path, syntax):
+    icon = Dataset()
+    icon.PixelData = bytes(1 << 20)
+    icon["PixelData"].VR = "OW"
+    large = radiograph(IconImageSequence=[icon] * 8, ICCProfile=bytes(8 << 20))
+    large.add_new(0x60003000, "OW", bytes(8 << 20))  # an overlay
+    large.add_new(0x00990010, "LO", "TESTS")
+    large.add_new(0x00991010, "OB", bytes(8 << 20))
+    paths = [tmp_path / "small.dcm", tmp_path / "large.dcm"]
+    for path, dataset in zip(paths, (radiograph(), large), strict=True):
+        dataset.file_meta.TransferSyntaxUID = syntax
+        save(dataset, path)
+
+    small, shown = map(read_view, paths)
+
+    assert paths[1].stat().st_size > paths[0].stat().st_size
+    assert (small == shown).all()
+
+
 def test_many_values_of_every_text_cost_little():
     many = dict.fromkeys(
         ("ImageType", "PatientName", "ProtocolName", "SeriesDescription"), ["1"] * 256
@@ -177,7 +243,7 @@ def test_an_object_in_the_other_encoding_than_agreed_is_read():
 def test_identifiers_behind_too_many_elements_are_not_found():
     data = with_element(REGION, element(REGION, EMPTY * MILLION + END, UNDEFINED))
 
-    with pytest.raises(BadInstance, match="StudyInstanceUID is missing"):
+    with pytest.raises(BadInstance, match="StudyInstanceUID is missing: the header is too long"):
         read(data)
 
 

@@ -70,9 +70,12 @@ def encode(dataset, syntax=ExplicitVRLittleEndian):
     ],
 )
 def test_the_header_is_the_same_in_every_encoding(syntax):
-    header = read_header(encode(radiograph(), syntax), transfer_syntax_uid=syntax)
+    dataset = radiograph(StationName="DX\u00e4 1")
+
+    header = read_header(encode(dataset, syntax), transfer_syntax_uid=syntax)
 
     assert header.study_instance_uid == "1.2.3"
+    assert header.station == "DX\u00e4 1"
     assert header.sop_instance_uid == "1.2.3.4"
     assert (header.subject.kind, header.subject.frames) == (ObjectKind.RADIOGRAPH, 1)
     assert header.body_part == "HAND"

@@ -1,4 +1,4 @@
-"""Each engine gives the numbers of torchvision's own network; and which of them is taken."""
+"""Each engine gives the numbers of the network itself; and which of them is taken."""
 
 import subprocess
 import sys

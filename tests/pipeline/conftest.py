@@ -5,26 +5,24 @@ from contextlib import contextmanager
 import pytest
 
 from tests.support.keeping import Site
-from triage.store import schema
 from triage.store.database import Database
 
 
 @contextmanager
 def site_with(url, folder):
     database = Database(url)
-    schema.upgrade(database)
     yield Site(database, folder)
     database.close()
 
 
 @pytest.fixture
-def site(new_database, tmp_path):
-    with site_with(new_database("sqlite"), tmp_path) as made:
+def site(migrated, tmp_path):
+    with site_with(migrated("sqlite"), tmp_path) as made:
         yield made
 
 
 @pytest.fixture
-def any_site(database_url, tmp_path):
+def any_site(migrated_url, tmp_path):
     """Once of each kind, for what the databases do in their own ways."""
-    with site_with(database_url, tmp_path) as made:
+    with site_with(migrated_url, tmp_path) as made:
         yield made

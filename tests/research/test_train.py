@@ -105,6 +105,7 @@ def test_a_run_that_ended_anywhere_goes_on_to_the_same_mean_of_its_epochs(root, 
     ]
 
 
+@pytest.mark.soak  # the one above tries it with the recipe that has the most to remember
 def test_a_run_can_be_interrupted_whatever_its_recipe(root, tmp_path):
     options = {"ema": 0.9, "optimiser": "adamw", "weight_decay": 0.1, "schedule": "cosine"}
     options |= {"warmup": 1, "freeze": 1, "balanced": True, "crop": 0.8, "label_smoothing": 0.1}

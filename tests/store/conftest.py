@@ -3,14 +3,12 @@
 import pytest
 
 from tests.support.store import Store
-from triage.store import schema
 from triage.store.database import Database
 
 
 @pytest.fixture
-def database(database_url):
-    database = Database(database_url)
-    schema.upgrade(database)
+def database(migrated_url):
+    database = Database(migrated_url)
     yield database
     database.close()
 

@@ -131,15 +131,15 @@ GUIDE = Path(__file__).parents[2] / "deploy" / "OPERATIONS.md"
 
 
 @pytest.fixture
-def administer(database_url):
+def administer(migrated_url):
     """Return a function that runs a script in the database, past everything of ours."""
 
     def administer(script):
-        if database_url.startswith("sqlite"):
-            with closing(sqlite3.connect(database_url.removeprefix("sqlite:///"))) as connection:
+        if migrated_url.startswith("sqlite"):
+            with closing(sqlite3.connect(migrated_url.removeprefix("sqlite:///"))) as connection:
                 connection.executescript(script)
         else:
-            with psycopg.connect(database_url.replace("+psycopg", "")) as server:
+            with psycopg.connect(migrated_url.replace("+psycopg", "")) as server:
                 server.execute(script)
 
     return administer
@@ -147,12 +147,12 @@ def administer(database_url):
 
 @pytest.mark.parametrize("case", range(4))
 def test_doctor_finds_a_guard_that_was_taken_away_and_the_guide_puts_it_back(
-    store, database_url, administer, case
+    store, migrated_url, administer, case
 ):
     store.file()
     kind = "sqlite" if store.database.is_sqlite else "postgresql"
     script, allowed = TAKEN_AWAY[kind][case]
-    site = Settings(database={"url": database_url})
+    site = Settings(database={"url": migrated_url})
     assert check_audit(site).status == "ok"
 
     administer(script)

@@ -25,6 +25,8 @@ HOST = "127.0.0.1"
 START_WAIT = 60.0  # seconds; a busy machine imports slowly
 SCORER_WAIT = 120.0  # seconds; torch is imported and the model loaded
 STOP_WAIT = 40.0
+# How a command computes numbers that must be equal, and does not look for the fastest engine.
+EXACT = {"TRIAGE_MODEL__BACKEND": "torch", "TRIAGE_MODEL__PRECISION": "float32"}
 # The command as often as there are studies, without a second's start for each.
 SHOW = """
 import sys

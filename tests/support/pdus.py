@@ -66,6 +66,34 @@ def store_request(data_set: bytes) -> list[bytes]:
     return [encoded(P_DATA_TF, fragment) for fragment in message.encode_msg(1, 16384)]
 
 
+def message(
+    elements: dict[int, bytes], *, data_set: bytes | None = None, context_id: int = 1
+) -> bytes:
+    """Return the PDUs of a message whose command set is *elements*, (0000,xxxx), and no others."""
+    body = b"".join(
+        bytes(2) + tag.to_bytes(2, "little") + len(value).to_bytes(4, "little") + value
+        for tag, value in sorted(elements.items())
+    )
+    command = bytes(4) + (4).to_bytes(4, "little") + len(body).to_bytes(4, "little") + body
+    sent = fragment(context_id, 3, command)
+    return sent if data_set is None else sent + fragment(context_id, 2, data_set)
+
+
+def fragment(context_id: int, control: int, value: bytes) -> bytes:
+    """Return a P-DATA-TF PDU of one fragment; *control* as in PS3.8 annex E.2."""
+    return pdu(DATA_TF, (len(value) + 2).to_bytes(4, "big") + bytes([context_id, control]) + value)
+
+
+def elements_of(answer: bytes) -> dict[int, bytes]:
+    """Return the elements of a P-DATA-TF PDU that holds a whole command set."""
+    rest, found = answer[12:], {}
+    while rest:
+        end = 8 + int.from_bytes(rest[4:8], "little")
+        found[int.from_bytes(rest[2:4], "little")] = rest[8:end]
+        rest = rest[end:]
+    return found
+
+
 def encoded(kind: Any, primitive: Any) -> bytes:
     """Return the bytes of a primitive's PDU."""
     unit = kind()

@@ -18,15 +18,16 @@ from tests.support.daemon import HOST, free_port
 from tests.support.requirements import find_program
 from tests.support.waiting import wait_until
 
-INITDB = ("-U", "postgres", "-A", "trust", "-E", "UTF8")
+INITDB = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
 
 
 class Server:
     """A server with data of its own; it can be stopped and started again."""
 
-    def __init__(self, folder: Path) -> None:
-        """Make its data in *folder*, which must be empty."""
+    def __init__(self, folder: Path, **settings: str) -> None:
+        """Make its data in *folder*, which must be empty; *settings* are postgresql.conf's."""
         self.port = free_port()
+        self._settings = settings
         self._folder = folder
         self._identity = _identity(folder)
         self._numbers = count(1)
@@ -47,6 +48,7 @@ class Server:
     def start(self) -> None:
         """Start it and wait until it answers."""
         options = {"listen_addresses": HOST, "unix_socket_directories": self._folder}
+        options |= self._settings
         settings = [f"-c{name}={value}" for name, value in options.items()]
         with (self._folder / "log").open("ab") as output:
             self._process = subprocess.Popen(
@@ -65,12 +67,16 @@ class Server:
             self._process.send_signal(how)
             self._process.wait(60)
 
-    def new_database(self, owner: str = "postgres") -> str:
-        """Make an empty database and return its URL for `database.url`."""
+    def new_database(self, owner: str = "postgres", like: str = "template0") -> str:
+        """Make a database and return its URL for `database.url`.
+
+        It is empty, or a copy of the one whose URL is *like*, which nobody may be using.
+        """
         name = f"triage{next(self._numbers)}"
         if owner != "postgres":
             self.execute(f"CREATE ROLE {owner} LOGIN")
-        self.execute(f"CREATE DATABASE {name} OWNER {owner}")
+        template = like.rpartition("/")[2]
+        self.execute(f"CREATE DATABASE {name} OWNER {owner} TEMPLATE {template}")
         return self._url(name, owner).replace("postgresql", "postgresql+psycopg", 1)
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
@@ -92,12 +98,12 @@ class Server:
 
 
 @contextmanager
-def running() -> Iterator[Server]:
-    """Run a server; on leaving it is stopped and its data is gone."""
+def running(**settings: str) -> Iterator[Server]:
+    """Run a server with *settings*; on leaving it is stopped and its data is gone."""
     # Not below pytest's folder: the server's own user cannot enter that.
     folder = Path(tempfile.mkdtemp(prefix="triage-postgres-"))
     try:
-        server = Server(folder)
+        server = Server(folder, **settings)
         try:
             server.start()
             yield server

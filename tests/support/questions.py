@@ -8,11 +8,22 @@ from tests.support.store import at
 from triage.core.activation import CoarseMap
 from triage.core.audit import AuditKind
 from triage.core.study import Patience
-from triage.store import audit, files, progress, queries, reading, retention, scoring, unscored
+from triage.store import (
+    audit,
+    figures,
+    files,
+    progress,
+    queries,
+    reading,
+    retention,
+    scoring,
+    unscored,
+)
 from triage.store.activations import scored_views
 from triage.store.rescoring import files_of, rescorable_study_ids
 
 STEP = 1.6  # seconds between two turns, in which one more study becomes overdue
+DEPARTMENT = 4000.0  # seconds: a small part of any archive
 PATIENCE = Patience(quiet=0.5, limit=600)
 Questions = Iterator[tuple[str, Callable[[], object]]]
 
@@ -39,6 +50,8 @@ def day(archive: Archive, number: int) -> Questions:
     yield "overdue tick, none is due", lambda: progress.mark_overdue(database, now, MAX_WAIT)
     yield from _scored(archive, number)
     yield from _read(archive, number)
+    today = at(STEP * number - DEPARTMENT)
+    yield "figures of the department", lambda: figures.department_facts(database, today)
     due = at(STEP * number - 7 * 86400)
     yield "files of a folder", lambda: files.known_files(database, f"{number:02x}", [], due)
     some = ["ab" * 32, f"{fresh}.1/a"]

@@ -34,7 +34,14 @@ STUDIES = (
 LITTLE = {"epochs": 2, "batch": 4, "image_size": 32, "init": "none"}
 PACE = Pace(workers=2)
 ALONE = Processes()
-OPTIONS = ("--epochs=2", "--batch=4", "--image-size=32", "--init=none", "--device=cpu")
+OPTIONS = (
+    "--epochs=2",
+    "--batch=4",
+    "--image-size=32",
+    "--init=none",
+    "--device=cpu",
+    "--threads=1",
+)
 
 
 def little_set(folder: Path) -> Path:

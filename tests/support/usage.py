@@ -42,6 +42,11 @@ class Sample:
     def pss(self) -> int:
         return sum(process.pss for process in self.processes)
 
+    @property
+    def own(self) -> int:
+        """What no file gives, and so no other program on the machine makes larger or smaller."""
+        return sum(process.own for process in self.processes)
+
 
 class Watch:
     """Takes a sample every so often, until it is stopped."""

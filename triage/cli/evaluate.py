@@ -58,14 +58,12 @@ def evaluate(
     """Measure a model against labels, and beside raters; by study type and overall."""
     from triage.research.document import to_document
     from triage.research.evaluate import Chance
-    from triage.research.report import require_plots, write_report
+    from triage.research.report import write_report
     from triage.research.tables import reservations
 
     for option, path in (("--html", html), ("--predictions", predictions)):
         if path:
             check_target(option, path)
-    if html:
-        require_plots()
     wanted = settings_of(context).model.exact
     report = _measured(
         folder,

@@ -8,8 +8,6 @@ import typer
 from triage.cli.output import JsonOption, print_json, print_table, settings_of
 from triage.core.studytype import StudyType
 from triage.errors import TriageError
-from triage.pipeline.gather import gather
-from triage.pipeline.judge import rules_of
 from triage.store import rights
 
 if TYPE_CHECKING:
@@ -40,6 +38,8 @@ def score(
 ) -> None:
     """Score files and print a study each, in the order given; no daemon, no database."""
     from triage.pipeline import offline, overlay
+    from triage.pipeline.gather import gather
+    from triage.pipeline.judge import rules_of
 
     if cam is not None:
         rights.write_privately()

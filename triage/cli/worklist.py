@@ -14,8 +14,6 @@ from triage.core.documents import row_document
 from triage.core.study import Finding
 from triage.core.worklist import WorklistRow
 from triage.errors import DatabaseUnavailable, NothingToScore, UsageError
-from triage.pipeline.judge import rules_of
-from triage.pipeline.rescore import Rescorer
 from triage.store import queries, reading, schema
 from triage.store.database import Database
 from triage.store.rescoring import rescorable_study_ids
@@ -101,6 +99,9 @@ def rescore(
     all_: Annotated[bool, typer.Option("--all", help="Every study.")] = False,
 ) -> None:
     """Score a study again, by the settings of today; its score stays until the new one is there."""
+    from triage.pipeline.judge import rules_of
+    from triage.pipeline.rescore import Rescorer
+
     if (study is None) == (not all_):
         raise UsageError("give a STUDY or --all")
     settings = settings_of(context)

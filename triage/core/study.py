@@ -95,6 +95,7 @@ class Instance:
     patient_id: str = ""
     patient_name: str = ""
     study_description: str = ""
+    station: str = ""  # that made the image: Station Name (0008,1010); "" where it is silent
     modality: str = ""
     body_part: str = ""
     study_type: StudyType | None = None

@@ -75,7 +75,7 @@ class Connection(AssociationSocket):  # type: ignore[misc]  # pynetdicom ships n
         self.own = own  # the daemon's check of itself
         self.from_here = is_from_here(peer, association.requestor.address)
         self.half_a_pdu = False  # of P-DATA: the rest is still to come, or never comes
-        self.refused = False  # for its request, before there was an association
+        self.refused = False  # what came cannot be read, and that was logged
         self.speaks_tls = False  # to a port that does not
         self._acknowledge_at_once()
 

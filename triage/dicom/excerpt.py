@@ -21,6 +21,7 @@ from pydicom.tag import BaseTag
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, VR
 
 MOST_ELEMENTS = 50_000  # that are stepped over; an honest header has some hundred
+MOST_READ = 16 * 2**20  # bytes that are not stepped over, kept or not
 MOST_BYTES = 128 * 1024  # of all the values that are kept; honest ones have some thousand
 MOST_SEQUENCE = 64 * 1024  # bytes of a sequence
 MOST_VALUE = 4096  # bytes of any other value
@@ -50,6 +51,10 @@ class Source(Protocol):
 
 class TooMuch(Exception):
     """A bound was reached, or the bytes make no sense: nothing is read beyond."""
+
+
+class TooLong(TooMuch):
+    """More stands before Pixel Data than in any honest object."""
 
 
 class Inflated:
@@ -99,20 +104,21 @@ class Excerpt:
 
     dataset: Dataset
     whole: bool  # Pixel Data or the end was reached
+    too_long: bool  # it was not, for all that stands before
     pixels: int | None  # length of Pixel Data's value, at which the source stands; None before it
 
 
 def read_excerpt(source: Source, *, little_endian: bool, wanted: Mapping[int, str]) -> Excerpt:
     """Read the elements whose tags are *wanted*, each with its VR, up to Pixel Data."""
     walk = _Walk(source, little_endian, wanted)
-    whole, pixels = True, None
+    whole, too_long, pixels = True, False, None
     try:
         pixels = walk.to_pixels()
     except EOFError:
         pass
-    except TooMuch:
-        whole = False
-    return Excerpt(walk.dataset(), whole, pixels)
+    except TooMuch as error:
+        whole, too_long = False, isinstance(error, TooLong)
+    return Excerpt(walk.dataset(), whole, too_long, pixels)
 
 
 class _Walk:
@@ -126,6 +132,7 @@ class _Walk:
         self._implicit: bool | None = None
         self._elements = MOST_ELEMENTS
         self._items = MOST_ITEMS
+        self._left = MOST_READ
         self._bytes = MOST_BYTES
         self._copy: bytearray | None = None  # of the sequence of undefined length that is passed
         self._kept: dict[BaseTag, RawDataElement] = {}
@@ -191,7 +198,7 @@ class _Walk:
         """
         self._elements -= 1
         if self._elements < 0:
-            raise TooMuch
+            raise TooLong
         head = self._read(8)
         group, number = self._tag.unpack_from(head)
         tag, written = group << 16 | number, head[4:6]
@@ -230,6 +237,9 @@ class _Walk:
         return None if copy is None else bytes(copy[:-8])
 
     def _read(self, size: int) -> bytes:
+        self._left -= size
+        if self._left < 0:
+            raise TooLong
         read = self._source.read(size)
         if len(read) < size:
             raise EOFError

@@ -27,6 +27,7 @@ _WANTED = {
     for keyword in (
         *("SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID"),
         *("SeriesInstanceUID", "AccessionNumber", "PatientID", "PatientName", "StudyDescription"),
+        "StationName",
         *("Modality", "BodyPartExamined", "NumberOfFrames", "Rows", "Columns"),
         *origin.KEYWORDS,
         *evidence.KEYWORDS,
@@ -52,6 +53,7 @@ class Header:
     patient_id: str
     patient_name: str
     study_description: str
+    station: str
     body_part: str
     subject: Subject
     exposure: Exposure
@@ -108,7 +110,12 @@ def _read(source: Source, syntax: UID, *, digest: bool) -> Header:
         source = Inflated(source)
     excerpt = read_excerpt(source, little_endian=syntax.is_little_endian, wanted=_WANTED)
     has_pixels, pixel_digest = _pixels(source, excerpt, digest=digest)
-    header = _header(excerpt.dataset, str(syntax), has_pixels=has_pixels)
+    try:
+        header = _header(excerpt.dataset, str(syntax), has_pixels=has_pixels)
+    except BadInstance as error:
+        if excerpt.too_long:
+            raise BadInstance(f"{error}: the header is too long") from error
+        raise
     return replace(header, pixel_digest=pixel_digest)
 
 
@@ -150,6 +157,7 @@ def _header(dataset: Dataset, transfer_syntax_uid: str, *, has_pixels: bool) -> 
         patient_id=text(dataset, "PatientID"),
         patient_name=text(dataset, "PatientName"),
         study_description=text(dataset, "StudyDescription"),
+        station=text(dataset, "StationName"),
         body_part=text(dataset, "BodyPartExamined"),
         subject=Subject(
             kind=kind_of(sop_class_uid),

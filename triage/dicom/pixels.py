@@ -22,10 +22,16 @@ from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_dataset, read_preamble
 from pydicom.pixels import get_decoder
 from pydicom.tag import Tag
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+)
 
 from triage.core.reasons import Code
 from triage.dicom import codecs, presentation
+from triage.dicom.excerpt import MOST_ELEMENTS, read_excerpt
 from triage.dicom.imagepixel import KEYWORDS, MAX_EXPANDED, ImagePixel, describe
 from triage.dicom.lookup import Grey, Integers
 from triage.errors import ViewUnreadable
@@ -104,6 +110,7 @@ def _read_view(path: Path, frame: int) -> Grey:
         ) from error
     with file:
         stream = _inflated(file)
+        _check_length(stream)
         header = dcmread(stream, stop_before_pixels=True, specific_tags=_READ)
         vr, length = _pixel_data(stream, header)
         image = describe(header)
@@ -139,6 +146,27 @@ def _inflated(file: BufferedReader) -> BufferedIOBase:
         uid.encode() for uid in (DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian)
     )
     return BytesIO(head.replace(deflated, plain.ljust(len(deflated), b"\0")) + expanded)
+
+
+def _check_length(stream: BufferedIOBase) -> None:
+    """Refuse a header that would keep pydicom busy: each element takes its time, however small.
+
+    What is large and not asked for is stepped over, and costs nothing.
+    """
+    read_preamble(stream, False)
+    meta = read_dataset(
+        stream,
+        is_implicit_VR=False,
+        is_little_endian=True,
+        stop_when=lambda tag, *_: tag.group != 2,
+    )
+    little_endian = meta.get("TransferSyntaxUID") != ExplicitVRBigEndian
+    if read_excerpt(stream, little_endian=little_endian, wanted={}).too_long:
+        raise ViewUnreadable(
+            Code.TOO_LARGE,
+            f"More than {MOST_ELEMENTS} elements stand before the pixel data",
+        )
+    stream.seek(0)
 
 
 def _pixel_data(stream: BufferedIOBase, header: Dataset) -> tuple[str, int]:

@@ -20,6 +20,7 @@ from triage.dicom import tls
 from triage.dicom.access import Access
 from triage.dicom.certificate import files_of
 from triage.dicom.connection import Limits, limits_of
+from triage.dicom.dimse import Requests
 from triage.dicom.filemeta import preamble
 from triage.dicom.gate import Gate
 from triage.dicom.peer import peer_of
@@ -150,6 +151,7 @@ class Receiver:
         return [
             *Access(self._settings).handlers(),
             *self._traffic.handlers(),
+            *Requests(self._traffic).handlers(),
             (evt.EVT_C_ECHO, lambda _event: SUCCESS),
             (evt.EVT_C_STORE, self._on_store),
         ]

@@ -65,12 +65,19 @@ NOT_IMAGES = (
     "1.2.840.10008.5.1.4.1.1.66",  # Raw Data
 )
 
+_STORED = frozenset((*RADIOGRAPHS, *OTHER_IMAGES, *NOT_IMAGES))
+
 
 def kind_of(sop_class_uid: str) -> ObjectKind:
     """Say what instances of this SOP class are to us."""
     if sop_class_uid in RADIOGRAPHS:
         return ObjectKind.RADIOGRAPH
     return ObjectKind.OTHER_IMAGE if sop_class_uid in OTHER_IMAGES else ObjectKind.NOT_AN_IMAGE
+
+
+def is_stored(sop_class_uid: str) -> bool:
+    """Say whether instances of this SOP class are taken."""
+    return sop_class_uid in _STORED
 
 
 def name_of(sop_class_uid: str) -> str:

@@ -174,13 +174,19 @@ class _Messages(DIMSEServiceProvider):  # type: ignore[misc]  # pynetdicom ships
                 reason="a data set before its command, or in another presentation context",
                 **peer_of(self.assoc),
             )
+            self.dul.socket.refused = True
             self.dul.event_queue.put(_INVALID)
             return
         if self.message is None:
             message = DIMSEMessage()
             message.data_set = DataSet(self.assoc, message)
             self.message: DIMSEMessage | None = message
-        super().receive_primitive(primitive)
+        try:
+            super().receive_primitive(primitive)
+        except MemoryError:
+            raise
+        except Exception:  # whatever pynetdicom makes of a command that is none
+            self.dul.event_queue.put(_INVALID)
 
     def _follows(self, primitive: P_DATA) -> bool:
         """Say whether data sets come after their commands, and in the same presentation context."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from triage.doctor.findings import Finding, Status
-from triage.errors import TriageError
+from triage.errors import SpoolReadOnly, TriageError
 from triage.settings import Settings
 from triage.store import guard, queries, rights, schema
 from triage.store.database import Database
@@ -38,7 +38,19 @@ def check_spool(settings: Settings) -> Finding:
             message=f"{spool.directory} does not exist yet",
             action="triage serve makes it; check spool.directory if it should be there",
         )
-    spool.try_writing()
+    try:
+        spool.try_writing()
+    except SpoolReadOnly as error:
+        folders = (spool.directory, *spool.directory.parents)
+        mount = next(folder for folder in folders if folder.is_mount())
+        return Finding(
+            check="spool",
+            status=Status.FAILED,
+            message=str(error),
+            action=f"{mount} is mounted read-only: see in the kernel's log whether its disk has "
+            f"failed; if it has not, mount -o remount,rw {mount}, and correct /etc/fstab if it "
+            "says ro",
+        )
     free, total = spool.free(), shutil.disk_usage(spool.directory).total
     status = Status.OK if free > settings.spool.low_water else Status.WARNING
     return Finding(

@@ -17,7 +17,7 @@ KINDS = 1000  # different errors that are remembered, those of most recent first
 _VARYING = frozenset({"timestamp", "exc_info", "sop_instance_uid", "views", "suppressed"})
 # Of these a peer chooses some of the rest, so that by varying it one would write a line a
 # connection: so many different ones a minute are told of each check and address.
-_PEERS = {"association_refused", "association_dropped"}
+_PEERS = {"association_refused", "association_dropped", "request_refused"}
 _OF_A_PEER = ("event", "check", "address")
 OF_A_PEER = 10
 # A count or size in a sentence, and no part of an address, a version, a UID or a name.

@@ -1,4 +1,4 @@
-"""How many cores there are for us."""
+"""How many cores there are for us, and how many threads the network may keep busy."""
 
 import os
 from collections.abc import Iterator
@@ -9,6 +9,17 @@ from pathlib import Path
 def usable_cores() -> int:
     """Return how many cores this process may keep busy: its affinity, and its cgroups' quotas."""
     return max(1, min([len(os.sched_getaffinity(0)), *map(round, _quotas())]))
+
+
+def usable_threads() -> int:
+    """Return how many threads the network may have: the cores, or what OMP_NUM_THREADS says.
+
+    That is OpenMP's own variable (OpenMP 5.2, 21.1.2); of its list for nested regions the first
+    number counts, and what is no number says nothing.
+    """
+    said, _, _ = os.environ.get("OMP_NUM_THREADS", "").partition(",")
+    number = int(said) if said.strip().isdecimal() else 0
+    return number or usable_cores()
 
 
 def _quotas() -> Iterator[float]:

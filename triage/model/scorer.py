@@ -12,7 +12,7 @@ from triage.errors import ModelUnusable, UsageError
 from triage.model import checkpoint, preprocess
 from triage.model.card import Card, chosen_paths
 from triage.model.checkpoint import Checkpoint
-from triage.model.cores import usable_cores
+from triage.model.cores import usable_threads
 from triage.model.engines.build import batch_of, engine_of
 from triage.model.engines.choice import Choice, Trial, Wanted, choose
 from triage.model.engines.kinds import AUTO, Kind
@@ -59,7 +59,7 @@ class Scorer:
         threads: int | None = None,
     ) -> None:
         self.paths = paths
-        self.threads = threads or usable_cores()
+        self.threads = threads or usable_threads()
         torch.set_num_threads(self.threads)
         read = [
             checkpoint.read(path, pin)

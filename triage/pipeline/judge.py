@@ -25,6 +25,7 @@ def judge(header: Header, rules: Rules) -> Instance:
         patient_id=header.patient_id,
         patient_name=header.patient_name,
         study_description=header.study_description,
+        station=header.station,
         modality=subject.modality,
         body_part=header.body_part,
         study_type=selection.study_type,

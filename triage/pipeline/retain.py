@@ -35,14 +35,15 @@ class Retention:
     def tick(self) -> None:
         """Delete what has been read for long enough, then what it takes to have room.
 
-        The former once a minute, however often it ticks: what is due can wait, and a disk
-        that fills up cannot. Raises DatabaseUnavailable.
+        The former is looked for once a minute, however often it ticks: what is due can wait,
+        and a disk that fills up cannot. Raises DatabaseUnavailable.
         """
         now = time.monotonic()
         try:
             if now >= self._look_again:
                 self._look_again = now + DUE_EVERY
-                self._delete_due(now + BUDGET)
+                if not self._delete_due(now + BUDGET):
+                    self._look_again = now
                 self._spool.drop_abandoned()
         except SpoolUnavailable as error:
             log.error("spool_unavailable", reason=str(error))
@@ -53,11 +54,15 @@ class Retention:
             self._try_again_at = now + DUE_EVERY
             log.error("spool_unavailable", reason=str(error))
 
-    def _delete_due(self, until: float) -> None:
+    def _delete_due(self, until: float) -> bool:
+        """Say whether it came to the end of what is due before its time was over."""
         self._finish(until)
         before = self._allowance.due_before(datetime.now(UTC))
-        while time.monotonic() < until and self._delete_oldest("spool.keep", before):
+        while self._delete_oldest("spool.keep", before):
+            if time.monotonic() >= until:
+                return False
             time.sleep(BREATH)
+        return True
 
     def _make_room(self, until: float) -> None:
         """Delete before its time what is missing below the low-water mark."""

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torchvision import models
 
 from triage.errors import TrainingFailed
 from triage.model import checkpoint, conversion
@@ -73,6 +72,8 @@ def _weights_of(path: Path) -> Mapping[str, Tensor]:
 
 def _imagenet() -> dict[str, Tensor]:
     """Return torchvision's weights, from its cache or from where it publishes them."""
+    from torchvision import models  # takes as long to import as torch, and only this needs it
+
     weights = models.DenseNet169_Weights.IMAGENET1K_V1
     try:
         # torch announces a download on standard output, which is ours.

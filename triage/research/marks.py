@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from triage.core.agreement import Confusion, Interval, proportion
 from triage.research.evaluate import Judged
 from triage.research.statistics import roc
-from triage.research.svg import COLOURS
+from triage.svg import COLOURS
 
 
 def roc_axes(axes: Axes, *, small: bool = False) -> Axes:

@@ -10,8 +10,8 @@ from triage.research.document import Report
 from triage.research.marks import curve, errors, point, roc_axes
 from triage.research.raters import RaterStudy
 from triage.research.statistics import Calibration
-from triage.research.svg import COLOURS, drawing
 from triage.research.tables import missing
+from triage.svg import COLOURS, drawing
 
 T = TypeVar("T")
 

@@ -1,6 +1,5 @@
 """An evaluation as one page of HTML that needs nothing else: no network, no script."""
 
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,15 +29,6 @@ class Plot:
     alternative: str
     caption: str = ""
     wide: bool = False
-
-
-def require_plots() -> None:
-    """Raise TriageError where matplotlib is not installed."""
-    if importlib.util.find_spec("matplotlib") is None:
-        raise TriageError(
-            "the report's plots need matplotlib: pip install 'triage[train]'; "
-            "without --html the evaluation works as it is"
-        )
 
 
 def write_report(report: Report, path: Path) -> None:
@@ -86,7 +76,7 @@ def _fact(name: str, text: str) -> Fact:
 
 
 def _plots(report: Report) -> Sequence[Plot]:
-    from triage.research import plots  # matplotlib takes a second, and is an extra
+    from triage.research import plots  # matplotlib takes a second
 
     overall = report.figures.overall
     area = estimate(overall.auroc, overall.studies)

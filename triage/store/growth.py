@@ -49,6 +49,8 @@ def open_study(
         _MAKE[connection.dialect.name],
         {
             "study_instance_uid": received.study_instance_uid,
+            # Who sent it, until an image says more: often that is the modality itself.
+            "station": received.calling_ae_title or None,
             **_said(received),
             "received_at": now,
             "opened_at": now,
@@ -132,6 +134,8 @@ def _said(received: Instance) -> dict[str, object]:
         "patient_id": received.patient_id,
         "patient_name": received.patient_name,
         "study_description": received.study_description,
+        # What made a report says nothing of the images.
+        "station": received.station if received.radiograph else "",
     }
     return {key: value for key, value in said.items() if value}
 

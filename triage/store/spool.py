@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from triage.errors import SpoolFull, SpoolUnavailable
+from triage.errors import SpoolFull, SpoolReadOnly, SpoolUnavailable
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+_KINDS = {errno.ENOSPC: SpoolFull, errno.EDQUOT: SpoolFull, errno.EROFS: SpoolReadOnly}
 ABANDONED = 3600  # seconds after which an unfinished file belongs to nobody
 FOLDERS = tuple(f"{number:02x}" for number in range(256))  # by the first digits of the digest
 _NAME = re.compile(r"([0-9a-f]{64})\.dcm")
@@ -59,13 +59,21 @@ class Spool:
     def prepare(self) -> None:
         """Make the folders durable, so that no store has to; drop what a killed daemon left.
 
-        Raises SpoolUnavailable.
+        So are those that it lies in: an earlier start may have made them and been killed.
+        One that is another's, and that we may not open, was there before. Raises SpoolUnavailable.
         """
         with self._translated():
+            above = self.directory.parents
+            ours = {self.directory.parent, *(one.parent for one in above if not one.exists())}
             for folder in self._inner():
                 folder.mkdir(parents=True, exist_ok=True)
             _sync_folder(self.directory)
-            _sync_folder(self.directory.parent)
+            for folder in above:
+                try:
+                    _sync_folder(folder)
+                except OSError:
+                    if folder in ours:
+                        raise
         self.drop_abandoned()
 
     def drop_abandoned(self) -> None:
@@ -238,7 +246,7 @@ class Spool:
         try:
             yield
         except OSError as error:
-            kind = SpoolFull if error.errno in _FULL else SpoolUnavailable
+            kind = _KINDS.get(error.errno or 0, SpoolUnavailable)
             raise kind(f"{place or self.directory}: {error.strerror or error}") from error
 
 

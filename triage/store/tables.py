@@ -85,6 +85,8 @@ study = Table(
     Column("patient_id", Text),
     Column("patient_name", Text),
     Column("study_description", Text),
+    # That made its newest image; where none says so, who sent it. Null of what came before 0007.
+    Column("station", Text),
     # When its images came. `opened_at` is the first image or the one that
     # reopened it, `waiting_since` the first image or the one after a reading.
     Column("received_at", Moment, nullable=False),
@@ -146,6 +148,11 @@ Index(
 
 _MAY_GO = text("kept_since IS NOT NULL")
 Index("ix_study_kept_since", study.c.kept_since, sqlite_where=_MAY_GO, postgresql_where=_MAY_GO)
+
+# What came and what was read in a day, a week or a quarter, without all that ever was.
+Index("ix_study_received_at", study.c.received_at)
+_READ = text("reading_state = 'read'")
+Index("ix_study_read_at", study.c.read_at, sqlite_where=_READ, postgresql_where=_READ)
 
 instance = Table(
     "instance",

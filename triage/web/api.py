@@ -1,18 +1,21 @@
 """The JSON interface, `/api/v1`: what the commands do, with their documents."""
 
+import dataclasses
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from triage.core.audit import AuditKind
+from triage.core.department import Department
 from triage.core.documents import encode, row_document, study_document
 from triage.core.study import Finding
 from triage.store import audit, queries, reading
 from triage.web.access import Whoever, while_admitted
+from triage.web.department import zone_named
 from triage.web.site import Here
 
 router = APIRouter(prefix="/api/v1")
@@ -28,6 +31,12 @@ Study = Annotated[
 ]
 Limit = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="The first N studies.")]
 
+Zone = Annotated[
+    str,
+    AfterValidator(lambda name: zone_named(name) and name),
+    Query(max_length=64, description="The IANA time zone whose days and weeks are meant."),
+]
+
 
 class Reading(BaseModel):
     """What a reader says of a study."""
@@ -41,6 +50,12 @@ class Reading(BaseModel):
 def worklist(site: Here, _who: Whoever, limit: Limit = None) -> Response:
     """Return the reading worklist, in reading order."""
     return _json([row_document(row) for row in queries.worklist(site.database, limit)])
+
+
+@router.get("/department", response_model=Department)
+def department(site: Here, _who: Whoever, zone: Zone = "UTC") -> Response:
+    """Return the figures of the department, at most some seconds old."""
+    return _json(dataclasses.asdict(site.figures.of(zone).figures))
 
 
 @router.get("/events", response_class=EventSourceResponse)

@@ -62,7 +62,8 @@ async def _with_headers(
 ) -> Response:
     response = await answer(request)
     response.headers.update(_HEADERS)
-    if not request.url.path.startswith("/static/"):
-        # A page that a reader has left may show a patient no more.
-        response.headers.setdefault("Cache-Control", "no-store")
+    # A page that a reader has left may show a patient no more; and our scripts are asked for
+    # anew each time, for after an upgrade they must all be of one version.
+    kept = "no-cache" if request.url.path.startswith("/static/") else "no-store"
+    response.headers.setdefault("Cache-Control", kept)
     return response

@@ -9,6 +9,7 @@ from triage.settings import Settings
 from triage.store.database import Database
 from triage.store.spool import Spool
 from triage.web.condition import Condition
+from triage.web.department import Figures
 from triage.web.feed import Feed
 from triage.web.limits import LogIns
 
@@ -23,6 +24,10 @@ class Site:
     feed: Feed
     condition: Condition
     log_ins: LogIns = field(default_factory=LogIns)
+    figures: Figures = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.figures = Figures(self.database)
 
 
 def of_request(request: Request) -> Site:

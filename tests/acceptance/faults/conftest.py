@@ -1,10 +1,13 @@
 """What the fault injection shares: a department's studies, the run without faults, the table."""
 
+import json
+
 import pytest
 
 from tests.support import department as department_of
 from tests.support.daemon import daemon_in
-from tests.support.invariants import examine, settle, worklist_of
+from tests.support.invariants import Worklist, examine, settle, worklist_of
+from tests.support.once import once
 from tests.support.sender import StubbornSender
 from tests.support.tally import Tally
 
@@ -54,13 +57,26 @@ def run_undisturbed(folder, samples, model):
 @pytest.fixture(scope="session")
 def undisturbed(department, random_model, tmp_path_factory):
     """The worklist of the department when nothing goes wrong."""
-    return run_undisturbed(tmp_path_factory.mktemp("undisturbed"), department, random_model)
+    return undisturbed_once("department", department, random_model, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def undisturbed_hospital(hospital, random_model, tmp_path_factory):
     """Likewise of the hospital."""
-    return run_undisturbed(tmp_path_factory.mktemp("undisturbed"), hospital, random_model)
+    return undisturbed_once("hospital", hospital, random_model, tmp_path_factory)
+
+
+def undisturbed_once(name, samples, model, factory):
+    """Return what another process of this run has found, or find it."""
+
+    def find(path):
+        worklist = run_undisturbed(factory.mktemp("undisturbed"), samples, model)
+        views = [[*view, *outcome] for view, outcome in worklist.views.items()]
+        path.write_text(json.dumps({"rows": worklist.rows, "views": views}), "utf-8")
+
+    found = json.loads(once(factory, f"{name}.json", find).read_text("utf-8"))
+    views = {(sop, frame): (state, score) for sop, frame, state, score in found["views"]}
+    return Worklist(rows=found["rows"], views=views)
 
 
 @pytest.fixture

@@ -13,7 +13,17 @@ from matplotlib.figure import Figure
 COLOURS = {
     name: f"#0102{number:02x}"
     for number, name in enumerate(
-        ("ink", "muted", "grid", "surface", "accent", "soft", *(f"rater{k}" for k in range(6))), 16
+        (
+            "ink",
+            "muted",
+            "grid",
+            "surface",
+            "accent",
+            "soft",
+            *(f"rater{k}" for k in range(6)),
+            "alarm",
+        ),
+        16,
     )
 }
 STYLE = {
@@ -57,11 +67,23 @@ def drawing(name: str, width: float, height: float) -> Iterator[tuple[Figure, li
 def _themed(svg: str, name: str) -> str:
     """Make the file a part of a page: no header, names of its own, the page's colours and fonts."""
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
     # In the tags alone: what a rater is called is text.
     own = re.compile(r'( id="|url\(#|href="#)')
-    svg = re.sub(r"<[^>]*>", lambda tag: own.sub(rf"\g<1>{name}-", tag[0]), svg)
-    svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", svg)
+    svg = re.sub(r"<[^>]*>", lambda tag: _without_style(own.sub(rf"\g<1>{name}-", tag[0])), svg)
     for colour, value in COLOURS.items():
         svg = svg.replace(value, f"var(--{colour})")
-    return svg.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
+    root = (
+        '<svg aria-hidden="true" focusable="false" stroke-linejoin="round" stroke-linecap="butt" '
+    )
+    return svg.replace("<svg ", root, 1)
+
+
+def _without_style(tag: str) -> str:
+    """Say in attributes what a style says: a strict Content-Security-Policy admits no style."""
+    tag = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", tag)
+    return re.sub(
+        r' style="([^"]*)"',
+        lambda style: re.sub(r"\s*([\w-]+):\s*([^;]+);?", r' \1="\2"', style[1]),
+        tag,
+    )

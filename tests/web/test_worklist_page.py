@@ -1,0 +1,462 @@
+"""The worklist as its readers see and use it: a real browser before a real daemon."""
+
+import pytest
+from playwright.sync_api import expect
+from sqlalchemy import insert, text
+
+from tests.support import dcmtk, studies
+from tests.support.browser import DESK, TABLET, barriers, reader_at
+from tests.support.daemon import HOST, free_port
+from tests.support.store import Store, at
+from tests.support.waiting import wait_until
+from triage.core.studytype import StudyType
+from triage.core.worklist import Band
+from triage.store import reading
+from triage.store.database import Database
+from triage.store.tables import study
+
+pytestmark = pytest.mark.chromium
+
+TABLES = ("activation", "view", "instance", "history", "study")
+EVENTS = "**/api/v1/events"
+WORKLIST = "**/api/v1/worklist"
+
+
+@pytest.fixture(scope="module")
+def daemon(start_shared_daemon):
+    daemon = start_shared_daemon(
+        roles="receive,web",
+        web__port=free_port(),
+        # What the tests write is of long ago: nothing of it becomes complete or overdue by itself.
+        study__quiet=10**8,
+        study__limit=10**8,
+        worklist__max_wait=0,
+    )
+    daemon.wait_for("web_ready")
+    daemon.page = f"http://{HOST}:{daemon.events('web_ready')[-1]['port']}/"
+    return daemon
+
+
+@pytest.fixture
+def store(daemon):
+    """The daemon's database, empty at first."""
+    database = Database(daemon.url)
+    with database.writing() as connection:
+        for table in TABLES:
+            connection.execute(text(f"DELETE FROM {table}"))  # noqa: S608  our own names
+    yield Store(database)
+    database.close()
+
+
+def add(store, name, probability=None, seconds=0, **fields):
+    """Bring a study onto the worklist; without a probability it waits for its score."""
+    fields = {
+        "accession_number": name,
+        "patient_name": f"DOE^{name}",
+        "patient_id": f"P{name}",
+    } | fields
+    uid = studies.study_uid(name)
+    store.file(uid, seconds=seconds, **fields)
+    if probability is not None:
+        store.score(probability, seconds=seconds + 1)
+    return uid
+
+
+def add_many(store, count):
+    """Bring studies that wait for their score onto the worklist, all at once."""
+    fixed = {"status": "receiving", "study_type": "hand", "views": 1, "views_scored": 0}
+    fixed |= {"reading_state": "unread", "image_after_reading": False, "overdue": False}
+    fixed |= {"band": Band.NOT_SCORED, "weight": 0.0}
+    moments = ("received_at", "opened_at", "last_received_at", "waiting_since")
+    rows = [
+        fixed
+        | dict.fromkeys(moments, at(number))
+        | {"study_instance_uid": f"1.2.3.{number}", "accession_number": f"M{number}"}
+        for number in range(1, count + 1)
+    ]
+    with store.database.writing() as connection:
+        connection.execute(insert(study), rows)
+
+
+def accessions(page):
+    """Return the accession numbers on the page, in their order."""
+    return page.locator("tr.study td.accession").all_inner_texts()
+
+
+def shows(page, *names):
+    """Wait until the page shows these studies and no others, in this order."""
+    wait_until(lambda: accessions(page) == list(names), f"{names}; {accessions(page)}")
+
+
+def row(page, name):
+    return page.locator("tr.study", has_text=f"DOE, {name}")
+
+
+def go(page, daemon, *names):
+    """Open the worklist; with names, wait until these are on it."""
+    page.goto(daemon.page)
+    expect(page.locator("#connection")).to_have_text("Live")
+    if names:
+        shows(page, *names)
+
+
+@pytest.mark.dcmtk
+def test_a_study_that_arrives_appears_in_its_place_without_a_reload(daemon, store, page, tmp_path):
+    add(store, "ABNORMAL", 0.9)
+    add(store, "NORMAL", 0.1)
+    go(page, daemon, "ABNORMAL", "NORMAL")
+    page.evaluate("window.neverReloaded = true")
+
+    [sample] = studies.write_study(tmp_path / "new", "NEW", [studies.picture(1)])
+    assert dcmtk.storescu(daemon.port, [sample.file]).returncode == 0
+
+    shows(page, "ABNORMAL", "NEW", "NORMAL")
+    new = page.locator("tr.study").nth(1)
+    expect(new).to_contain_text("New")
+    expect(new).to_contain_text("Medium")
+    expect(new).to_contain_text("Not scored")
+    expect(new).to_contain_text("0 of 1")
+    expect(new).to_contain_text("< 1 min")
+    assert page.evaluate("window.neverReloaded")
+
+
+def test_a_study_that_moves_says_how_far_and_why(daemon, store, page):
+    add(store, "FIRST", 0.6)
+    add(store, "SECOND", 0.1, seconds=1)
+    add(store, "MOVES", seconds=2)
+    go(page, daemon, "FIRST", "MOVES", "SECOND")
+
+    store.score(0.8, seconds=10)
+
+    shows(page, "MOVES", "FIRST", "SECOND")
+    expect(row(page, "MOVES")).to_contain_text("Scored abnormal")
+    expect(row(page, "MOVES").locator("[data-field=moved]")).to_have_text("\u25b2 1")
+    expect(row(page, "MOVES")).to_contain_text("0.800")
+    expect(row(page, "MOVES")).to_contain_text("High")
+    expect(row(page, "MOVES")).to_contain_text("provisional")
+    # It was only pushed.
+    expect(row(page, "FIRST").locator("[data-field=moved]")).to_have_text("")
+    expect(row(page, "FIRST")).not_to_contain_text("Scored abnormal")
+
+
+def test_an_image_after_the_reading_brings_the_study_back_and_says_so(daemon, store, page):
+    uid = add(store, "LATE", 0.2)
+    reading.mark_read(store.database, store.id(uid), "ada", "normal", at(200))
+    go(page, daemon)
+    expect(page.locator("#empty")).to_have_text("No study waits.")
+
+    store.file(uid, f"{uid}.2", seconds=100)
+
+    expect(row(page, "LATE")).to_contain_text("Image after reading")
+
+
+def test_no_row_moves_under_the_pointer(daemon, store, page):
+    names = [f"N{number:02}" for number in range(16)]
+    for number, name in enumerate(names):
+        add(store, name, seconds=number)
+    store.score(0.1, seconds=30)
+    go(page, daemon)
+    expect(page.locator("tr.study").nth(3)).to_contain_text("N03")
+    page.locator("tr.study").nth(3).hover()
+
+    add(store, "TOP", 0.9, seconds=50)
+    held = page.locator("#held")
+    expect(held).to_contain_text("1 new of high priority")
+    assert accessions(page)[:4] == names[:4]
+    # What is said of a row is new, though it stays where it is.
+    reading.claim(store.database, store.id("N02"), "dr.kim", at(200))
+    expect(row(page, "N02")).to_contain_text("dr.kim")
+
+    page.mouse.move(300, 20)
+    expect(held).to_be_hidden()
+    assert accessions(page)[:3] == ["TOP", "N00", "N01"]
+
+
+def test_what_is_held_back_is_shown_by_a_key(daemon, store, page):
+    add(store, "BELOW", 0.1)
+    go(page, daemon, "BELOW")
+    row(page, "BELOW").hover()
+    add(store, "TOP", 0.9, seconds=1)
+    expect(page.locator("#held")).to_be_visible()
+
+    page.keyboard.press(".")
+
+    shows(page, "TOP", "BELOW")
+
+
+def test_a_press_on_a_row_that_came_under_a_resting_pointer_does_nothing(daemon, store, page):
+    add(store, "BELOW", 0.1)
+    go(page, daemon, "BELOW")
+    row(page, "BELOW").hover()
+    add(store, "TOP", 0.9, seconds=1)
+    expect(page.locator("#held")).to_be_visible()
+    page.keyboard.press(".")
+    shows(page, "TOP", "BELOW")
+
+    page.mouse.down()
+    page.mouse.up()
+
+    expect(page.locator("#refused")).to_contain_text("moved under the pointer")
+    expect(page.locator("#chosen [data-field=title]")).to_have_text("No study is chosen.")
+
+
+def test_place_and_filter_stay_when_studies_come_and_go(daemon, store, page):
+    for number in range(60):
+        add(store, f"H{number:02}", seconds=2 * number)
+        add(store, f"W{number:02}", seconds=2 * number + 1, study_type=StudyType.WRIST)
+    for _ in range(10):
+        store.score(0.1, seconds=200)
+    go(page, daemon)
+    page.get_by_label("Study type").select_option("wrist")
+    page.locator("#list").evaluate("list => { list.scrollTop = 1000; }")
+    expect(row(page, "W25")).to_be_visible()
+    before = row(page, "W25").bounding_box()
+
+    add(store, "WTOP", 0.9, seconds=500, study_type=StudyType.WRIST)
+    add(store, "HTOP", 0.9, seconds=501)
+    reading.mark_read(store.database, store.id("W03"), "ada", None, at(200))
+    reading.mark_read(store.database, store.id("W04"), "ada", None, at(200))
+    expect(page.locator("#summary")).to_contain_text("59 shown")
+
+    after = row(page, "W25").bounding_box()
+    assert after["y"] == pytest.approx(before["y"], abs=1)
+    page.reload()
+    expect(row(page, "W25")).to_be_visible()
+    assert not [name for name in accessions(page) if name.startswith("H")]
+    expect(page.locator("#summary")).to_contain_text("1 of high priority not")
+
+
+def test_filters_leave_what_is_asked_for(daemon, store, page):
+    add(store, "A1", 0.9, patient_name="MÜLLER^Änne")
+    add(store, "A2", 0.7, study_type=StudyType.WRIST)
+    add(store, "A4", 0.2, seconds=2)
+    add(store, "A3", seconds=1, study_type=None)
+    reading.claim(store.database, store.id("A2"), "dr.kim", at(200))
+    reading.claim(store.database, store.id("A4"), "local", at(200))
+    go(page, daemon, "A1", "A2", "A3", "A4")
+    search, kind, state = (
+        page.get_by_role("searchbox"),
+        page.get_by_label("Study type"),
+        page.get_by_label("State"),
+    )
+
+    for text_, found in [("muller", ["A1"]), ("pa3", ["A3"]), ("doe a", ["A2", "A3", "A4"])]:
+        search.fill(text_)
+        shows(page, *found)
+    search.fill("")
+    for value, found in [("wrist", ["A2"]), ("unknown", ["A3"]), ("", ["A1", "A2", "A3", "A4"])]:
+        kind.select_option(value)
+        shows(page, *found)
+    for value, found in [
+        ("free", ["A1", "A3"]),
+        ("mine", ["A4"]),
+        ("others", ["A2"]),
+        ("unscored", ["A3"]),
+        ("overdue", []),
+    ]:
+        state.select_option(value)
+        shows(page, *found)
+    expect(page.locator("#empty")).to_have_text("No study of this kind waits.")
+    page.keyboard.press("Escape")
+    page.get_by_role("checkbox", name="High").check(force=True)
+    shows(page, "A1", "A2")
+    page.get_by_role("button", name="Show all").click()
+    shows(page, "A1", "A2", "A3", "A4")
+
+
+def test_a_reader_works_by_keys_alone(daemon, store, page):
+    uids = [add(store, name, 0.9 - number / 10) for number, name in enumerate(["K1", "K2", "K3"])]
+    go(page, daemon, "K1", "K2", "K3")
+    done = page.locator("#done")
+
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("j")
+    page.keyboard.press("c")
+    expect(done).to_have_text("Hand K2: claimed.")
+    expect(row(page, "K2")).to_contain_text("You")
+    page.keyboard.press("r")
+    expect(done).to_have_text("Hand K2: released.")
+    page.keyboard.press("a")
+    expect(done).to_have_text("Hand K2: read, abnormal.")
+    shows(page, "K1", "K3")
+    expect(page.locator("#chosen [data-field=title]")).to_contain_text("K3")
+    page.keyboard.press("k")
+    page.keyboard.press("/")
+    page.keyboard.type("K1n")  # keys in the search are letters
+    shows(page)
+    page.keyboard.press("Escape")
+    shows(page, "K1", "K3")
+    page.keyboard.press("Home")
+    page.keyboard.press("n")
+    shows(page, "K3")
+
+    assert store.kinds(uids[1])[-3:] == ["claimed", "released", "read"]
+    assert [store.detail(uid).finding for uid in uids] == ["normal", "abnormal", None]
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/studies/{uids[2]}")
+
+
+def test_a_key_pressed_twice_reads_one_study(daemon, store, page):
+    uids = [add(store, name, 0.9 - number / 10) for number, name in enumerate(["K1", "K2"])]
+    go(page, daemon, "K1", "K2")
+    page.keyboard.press("Home")
+
+    page.keyboard.press("n")
+    page.keyboard.press("n")
+    expect(page.locator("#done")).to_have_text("Hand K1: read, normal.")
+    page.keyboard.press("n")
+
+    shows(page, "K2")
+    assert [store.detail(uid).reading_state for uid in uids] == ["read", "unread"]
+
+
+def test_who_claims_second_is_told_who_was_first(daemon, store, page):
+    add(store, "RACE", 0.9)
+    go(page, daemon, "RACE")
+    page.keyboard.press("Home")
+    page.route(EVENTS, lambda route: route.abort())  # the page has not heard of it yet
+
+    daemon.triage("claim", "RACE", "--by", "dr.kim")
+    page.keyboard.press("c")
+
+    expect(page.locator("#refused")).to_have_text(
+        "Not claimed: Hand RACE: it is claimed by dr.kim."
+    )
+    expect(row(page, "RACE")).to_contain_text("dr.kim")
+    for name in ("Claim", "Release", "Read: normal", "Read: abnormal"):
+        expect(page.get_by_role("button", name=name, exact=True)).to_be_disabled()
+    page.keyboard.press("r")
+    expect(page.locator("#refused")).to_have_text(
+        "Not released: Hand RACE: it is claimed by dr.kim."
+    )
+    assert store.kinds(studies.study_uid("RACE"))[-1] == "claimed"
+
+
+def test_a_chosen_study_that_another_has_read_hands_its_keys_to_none(daemon, store, page):
+    uids = [add(store, name, 0.9 - number / 10) for number, name in enumerate(["T1", "T2"])]
+    go(page, daemon, "T1", "T2")
+    page.keyboard.press("Home")
+    reading.mark_read(store.database, store.id("T1"), "dr.kim", None, at(200))
+    shows(page, "T2")
+
+    page.keyboard.press("n")
+
+    expect(page.locator("#refused")).to_have_text("Choose a study first.")
+    assert store.detail(uids[1]).reading_state == "unread"
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#chosen [data-field=title]")).to_contain_text("T2")
+
+
+def test_without_a_stream_the_page_asks_and_without_an_answer_it_says_so(daemon, store, page):
+    add(store, "FIRST", 0.9)
+    connection = page.locator("#connection")
+    page.route(EVENTS, lambda route: route.abort())
+    page.goto(daemon.page)
+    expect(connection).to_have_text("Updated every few seconds")
+    add(store, "SECOND", 0.8, seconds=1)
+    shows(page, "FIRST", "SECOND")
+
+    page.route(WORKLIST, lambda route: route.abort())
+    expect(connection).to_contain_text("the list may be out of date")
+    assert accessions(page) == ["FIRST", "SECOND"]
+
+    page.unroute(EVENTS)
+    page.unroute(WORKLIST)
+    add(store, "THIRD", 0.7, seconds=2)
+    expect(connection).to_have_text("Live")
+    shows(page, "FIRST", "SECOND", "THIRD")
+
+
+def test_five_thousand_rows_are_as_quick_as_a_screenful(daemon, store, page):
+    add_many(store, 5000)
+    go(page, daemon)
+    expect(page.locator("#summary")).to_contain_text("5000 studies wait")
+    # What a page's own work takes for each of what a reader does most, in milliseconds.
+    took = page.evaluate(
+        """async () => {
+            const list = document.querySelector("#list"), took = [];
+            const frame = () => new Promise(requestAnimationFrame);
+            for (const key of ["End", "Home", ...Array(20).fill("PageDown"), ".", "."]) {
+                const begun = performance.now();
+                list.querySelector("table").dispatchEvent(
+                    new KeyboardEvent("keydown", {key, bubbles: true}));
+                took.push(performance.now() - begun);
+                await frame();
+            }
+            return took.sort((a, b) => a - b);
+        }"""
+    )
+
+    # A frame has 16 ms; a machine that does much besides may need more for some of them.
+    assert took[len(took) // 2] < 50
+    assert page.locator("tr.study").count() < 60
+    page.keyboard.press("End")
+    expect(page.locator("tr.study").last).to_contain_text("5000")
+    expect(page.locator("tr.study").last).to_be_in_viewport()
+    page.get_by_role("searchbox").fill("M4321")
+    shows(page, "M4321")
+    page.get_by_role("searchbox").fill("")
+    add(store, "TOP", 0.9, seconds=-1)
+    expect(page.locator("tr.study").first).to_contain_text("TOP")
+
+
+def test_times_are_those_of_the_readers_zone(daemon, store, page):
+    add(store, "ZONE", 0.9)  # on 1 March 2025, 12:00 UTC
+    go(page, daemon, "ZONE")
+
+    arrived = row(page, "ZONE").locator("time")
+
+    expect(arrived).to_have_text("1 Mar, 07:00")
+    assert "EST" in arrived.get_attribute("title") or "-5" in arrived.get_attribute("title")
+
+
+def test_what_a_sender_writes_is_text(daemon, store, page):
+    evil = "<img src=x onerror=alert(1)>"
+    add(store, "EVIL", 0.9, patient_name=evil, study_description=evil, accession_number=evil)
+    go(page, daemon)
+
+    expect(page.locator("tr.study")).to_contain_text(evil)
+    page.keyboard.press("Home")
+    page.keyboard.press("c")
+    expect(page.locator("#done")).to_contain_text(evil)
+    assert page.locator("main img").count() == 0
+
+
+@pytest.mark.parametrize(
+    ("size", "scheme"), [(DESK, "light"), (TABLET, "dark")], ids=["desk", "tablet"]
+)
+def test_nothing_bars_who_cannot_see_or_point(daemon, store, browser, scheme, size):
+    add(store, "HIGH", 0.9)
+    add(store, "LOW", 0.1)
+    add(store, "MEDIUM", study_type=None)
+    reading.claim(store.database, store.id("LOW"), "local", at(200))
+    with reader_at(browser, color_scheme=scheme, viewport=size) as page:
+        page.goto(daemon.page)
+        expect(page.locator("tr.study")).to_have_count(3)
+        page.keyboard.press("End")
+        page.keyboard.press("r")
+        expect(page.locator("#done")).not_to_be_empty()
+
+        assert barriers(page) == []
+        # Nothing is beside the window, to which one would have to scroll.
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+        list_ = page.locator("#list")
+        assert list_.evaluate("e => e.scrollWidth") <= list_.evaluate("e => e.clientWidth")
+        page.keyboard.press("?")
+        expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+        assert barriers(page) == []
+
+
+def test_a_screen_reader_hears_of_urgent_news_and_where_the_reader_is(daemon, store, page):
+    add(store, "FIRST", 0.6)
+    go(page, daemon, "FIRST")
+    page.keyboard.press("Home")
+    grid = page.get_by_role("grid")
+    active = grid.get_attribute("aria-activedescendant")
+    assert page.locator(f"[id='{active}']").get_attribute("aria-selected") == "true"
+
+    add(store, "URGENT", 0.9, seconds=1)
+
+    expect(page.locator("#news")).to_have_text("High priority: Hand URGENT, position 1")
+    assert grid.get_attribute("aria-rowcount") == "3"
+    assert row(page, "FIRST").get_attribute("aria-rowindex") == "3"

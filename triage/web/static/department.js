@@ -1,0 +1,31 @@
+// Shows the days and weeks of the reader's own zone, and keeps the figures fresh.
+
+const EVERY = 60_000; // milliseconds
+
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+const here = new URL(location.href);
+if (zone && !here.searchParams.has("zone") && zone !== "UTC") {
+  here.searchParams.set("zone", zone);
+  location.replace(here);
+}
+
+async function renew() {
+  if (document.hidden) return;
+  const answer = await fetch(location.href).catch(() => null);
+  if (!answer?.ok) {
+    // The time in the first line says how old what is shown is.
+    if (answer?.status === 401 || answer?.status === 403) location.reload();
+    return;
+  }
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const part of document.querySelectorAll("main > [id]")) {
+    const next = fresh.getElementById(part.id);
+    // Who reads a table or has the focus in it is not disturbed.
+    if (!next || part.contains(document.activeElement)) continue;
+    const open = [...part.querySelectorAll("details")].map((each) => each.open);
+    next.querySelectorAll("details").forEach((each, number) => { each.open = open[number] ?? false; });
+    part.replaceWith(next);
+  }
+}
+
+setInterval(renew, EVERY);
