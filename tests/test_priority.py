@@ -56,6 +56,20 @@ print(json.dumps([done, slices]))
         assert slices in ([], [priority.SHORTEST])  # some kernels do not tell
 
 
+def test_who_goes_as_usual_has_no_slice_of_its_own_whoever_started_it():
+    code = """
+priority.go_first()
+done = priority.go_as_usual()
+lines = open("/proc/self/sched").read().splitlines() if os.path.exists("/proc/self/sched") else []
+slices = [int(line.split(":")[1]) for line in lines if line.startswith("se.slice")]
+print(json.dumps([done, os.sched_getscheduler(0), slices]))
+"""
+    done, scheduler, slices = in_a_process(code)
+    assert done
+    assert scheduler == os.SCHED_OTHER
+    assert priority.SHORTEST not in slices
+
+
 def test_on_a_processor_whose_number_of_the_call_is_not_known_nothing_is_done(monkeypatch):
     monkeypatch.setattr("platform.machine", lambda: "vax")
     assert not priority.go_first()

@@ -183,6 +183,13 @@ def test_a_file_in_the_working_directory_is_found(write):
         ("[model]\nsha256 = 'abc'\n", ["model.sha256", "64 hexadecimal", "'abc'"]),
         (f"[model]\npath = 'a'\nsha256 = ['{'0' * 64}', '{'1' * 64}']\n", ["2 hashes", "1 check"]),
         (f"[model]\npath = ['a', 'b']\nsha256 = '{'0' * 64}'\n", ["1 hashes", "2 checkpoints"]),
+        (
+            "[report]\nnormal = {wrist = '{{ veiws }}'}\n",
+            ["site.toml: report.normal.wrist", "no veiws", "a template is given study_type"],
+        ),
+        ('[report.normal]\nany = "{% if x"\n', ["report.normal.any", "line 1"]),
+        ("[report.normal]\nknee = 'x'\n", ["report.normal.knee", "elbow, finger,", "or any"]),
+        ("[report.normal]\nany = 3\n", ["report.normal.any", "string"]),
         ("[study\n", ["site.toml", "TOML"]),
     ],
 )

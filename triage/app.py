@@ -11,6 +11,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from triage import __version__, logs, systemd
+from triage.core.tally import Tally
 from triage.dicom.scp import Receiver
 from triage.ending import Ending
 from triage.errors import DatabaseUnavailable
@@ -61,8 +62,9 @@ class Daemon:
         self._database = Database(settings.database.url)
         self._spool = Spool(settings.spool.directory, settings.spool.min_free)
         self._roles = roles
-        self._scorer = Supervisor(settings, self._database) if Role.SCORE in roles else None
-        self._web = WebProcess(settings) if Role.WEB in roles else None
+        self._tally = Tally()  # what all processes have counted, for the web process to tell
+        self._scorer = self._make_scorer() if Role.SCORE in roles else None
+        self._web = WebProcess(settings, self._tally) if Role.WEB in roles else None
         self._receiver = self._make_receiver() if Role.RECEIVE in roles else None
         self._retention = Retention(self._database, self._spool, settings.spool.allowance)
         self._reconciliation = self._make_reconciliation()
@@ -72,6 +74,9 @@ class Daemon:
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
 
+    def _make_scorer(self) -> Supervisor:
+        return Supervisor(self._settings, self._database, self._tally)
+
     def _make_receiver(self) -> Receiver:
         """PACS -> spool -> instance row -> success; then the scorer is woken."""
         intake = Intake(
@@ -79,6 +84,7 @@ class Daemon:
             self._spool,
             rules=rules_of(self._settings.study),
             wake=self._wake,
+            tally=self._tally,
         )
         return Receiver(self._settings.dicom, intake.keep)
 
@@ -152,7 +158,9 @@ class Daemon:
 
     def _start_loops(self) -> None:
         self._every(
-            COMPLETE_EVERY, "complete", lambda: complete_due(self._database, self._settings)
+            COMPLETE_EVERY,
+            "complete",
+            lambda: complete_due(self._database, self._settings, self._tally),
         )
         self._every(OVERDUE_EVERY, "overdue", lambda: mark_waiting(self._database, self._settings))
         if self._scorer:
@@ -205,7 +213,9 @@ class Daemon:
                 roles=tuple(sorted(self._roles)),
                 receiver="receiving" if self._receiver else "off",
                 scorer=self._scorer.state if self._scorer else ScorerState.OFF,
+                model=self._scorer.model if self._scorer else None,
                 stuck=tuple(self._stuck()),
+                counted=self._tally.document(),
             )
         )
 

@@ -57,6 +57,14 @@ class AmbiguousStudy(TriageError):
     """Several studies carry this accession number; the message lists their UIDs."""
 
 
+class ViewNotFound(TriageError):
+    """The study has no such view, or the view has no such picture; the message says which."""
+
+
+class TemplateFailed(TriageError):
+    """A template of `report.normal` makes no text of a study; the message says why."""
+
+
 class StudyClaimed(TriageError):
     """Another reader holds the study; the message names the holder."""
 

@@ -29,6 +29,11 @@ def stand_back() -> bool:
     return _set(os.SCHED_BATCH, niceness=niceness, slice_=0)  # 0: as everybody's
 
 
+def go_as_usual() -> bool:
+    """Let this process wait for its turn as most do, whoever started it; say whether it may."""
+    return _set(os.SCHED_OTHER, niceness=os.getpriority(os.PRIO_PROCESS, 0), slice_=0)
+
+
 def _set(policy: int, *, niceness: int, slice_: int) -> bool:
     """Call sched_setattr for this thread; the structure is that of Linux 3.14, 48 bytes."""
     number = _NUMBERS.get(platform.machine())

@@ -11,11 +11,12 @@ from contextlib import suppress
 
 import pytest
 
-from tests.support import dcmtk, killers, studies
-from tests.support.daemon import EXACT, environment
+from tests.support import dcmtk, killers, objects, studies
+from tests.support.daemon import EXACT, environment, free_port
 from tests.support.processes import decoders_of, is_decoder
 from tests.support.studies import picture, study_uid
 from tests.support.waiting import wait_until
+from tests.support.web import ask, metric
 
 pytestmark = pytest.mark.dcmtk
 
@@ -32,7 +33,8 @@ def write(tmp_path, name, numbers):
 def test_a_scorer_that_is_killed_delays_studies_and_stops_no_receiving(
     start_daemon, random_model, tmp_path
 ):
-    daemon = start_daemon(model__path=random_model)
+    port = free_port()
+    daemon = start_daemon(model__path=random_model, roles="receive,score,web", web__port=port)
     daemon.wait_for_scorer()
 
     for number, fatal in enumerate((signal.SIGKILL, signal.SIGSEGV)):
@@ -51,6 +53,30 @@ def test_a_scorer_that_is_killed_delays_studies_and_stops_no_receiving(
         )
     assert daemon.sql("SELECT * FROM view WHERE state <> 'scored'") == []
     assert {"pid", "status"} <= set(daemon.events("scorer_ended")[0])
+    _what_they_counted_is_told(daemon, port, tmp_path)
+
+
+def _what_they_counted_is_told(daemon, port, tmp_path):
+    """What a scorer has counted outlives it, but what it had not told when it was killed."""
+    scored = "triage_views_scored_total"
+    wait_until(lambda: (metric(port, scored) or 0) > 0, "a count", seconds=60)
+    time.sleep(2)  # the daemon tells it once a second
+    before = metric(port, scored)
+    send(daemon, [*write(tmp_path, "MORE", [90]), _cut_off(tmp_path)])
+    failed = 'triage_views_not_scored_total{reason="undecodable"}'
+    wait_until(lambda: metric(port, failed), "a view that failed", seconds=60)
+    wait_until(lambda: metric(port, scored) == before + 1, "one more", seconds=60)
+    assert before <= 40
+    assert metric(port, "triage_view_score_wait_seconds_count") == before + 1
+    assert metric(port, 'triage_process_ends_total{process="scorer"}') == 2
+    assert metric(port, 'triage_instances_received_total{outcome="new"}') == 42
+    assert metric(port, 'triage_scorer_state{triage_scorer_state="ready"}') == 1
+    assert "triage_model_info{" in ask(port, "/metrics")[1]
+    assert ask(port, "/readyz")[0] == 200
+
+
+def _cut_off(tmp_path):
+    return studies.write(tmp_path, objects.truncated("CUT", picture(91), 1))
 
 
 def held_views(daemon):

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -18,21 +19,21 @@ from tests.support import killers, studies
 from tests.support.daemon import environment
 from tests.support.waiting import wait_until
 from triage.core.reasons import Code
-from triage.model.preprocess import scale
+from triage.model.preprocess import fit, scale
 from triage.pipeline import wire
 from triage.pipeline.decoder import Decoder
 from triage.pipeline.decoders import Decoders
-from triage.pipeline.wire import BadAnswer, Kind, Request, Unread
+from triage.pipeline.wire import FIT, BadAnswer, Kind, Picture, Request, Unread
 
 SIDE = 64
 
 
-def request(path, *, frame=1, kind=Kind.DICOM, resize="squeeze"):
-    return Request(path=str(path), frame=frame, kind=kind, side=SIDE, resize=resize)
+def request(path, *, frame=1, kind=Kind.DICOM, resize="squeeze", side=SIDE):
+    return Request(path=str(path), frame=frame, kind=kind, side=side, resize=resize)
 
 
 def expected(pixels, resize="squeeze"):
-    return scale(pixels, SIDE, resize).tobytes()
+    return Picture(SIDE, SIDE, scale(pixels, SIDE, resize).tobytes())
 
 
 @pytest.fixture
@@ -114,6 +115,20 @@ def test_a_view_comes_back_as_the_network_wants_it(start, tmp_path, resize):
     )
 
     assert outcomes == [expected(pixels, resize)] * 2
+
+
+def test_a_view_comes_back_for_people_to_see_in_its_own_shape(start, tmp_path):
+    pixels = np.random.default_rng(1).integers(0, 256, (300, 200), dtype=np.uint8)
+    (sample,) = studies.write_study(tmp_path / "study", "SEEN", [pixels])
+
+    whole, small = decode(
+        start(),
+        request(sample.file, resize=FIT, side=4000),
+        request(sample.file, resize=FIT, side=150),
+    )
+
+    assert whole == Picture(300, 200, pixels.tobytes())
+    assert small == Picture(150, 100, fit(pixels, 150).tobytes())
 
 
 def test_every_outcome_is_that_of_its_request(start, radiograph):
@@ -375,20 +390,28 @@ def test_no_decoder_outlives_its_parent(trap, fatal):
     wait_until(lambda: not any(map(is_decoder, pids)), "the decoders' end", seconds=5)
 
 
-GOOD = b"\x00\xff\x80\x01"
+SQUARE = request("a.dcm", side=2)
+FITTED = request("a.dcm", side=2, resize=FIT)
+GOOD = Picture(2, 2, b"\x00\xff\x80\x01")
 
 
-def test_an_answer_is_taken_in_pieces():
-    whole = wire.answer_of_picture(GOOD)
+@pytest.mark.parametrize(
+    ("picture", "wanted"),
+    [(GOOD, SQUARE), (GOOD, FITTED), (Picture(1, 2, b"\n\n"), FITTED)],
+)
+def test_an_answer_is_taken_in_pieces(picture, wanted):
+    whole = wire.answer_of_picture(picture)
 
-    assert [wire.parse_answer(whole[:end], 4) for end in range(len(whole))] == [None] * len(whole)
-    assert wire.parse_answer(whole, 4) == GOOD
+    assert [wire.parse_answer(whole[:end], wanted) for end in range(len(whole))] == [None] * len(
+        whole
+    )
+    assert wire.parse_answer(whole, wanted) == picture
 
 
 def test_a_reason_comes_back_as_one_printable_line():
     told = Unread(code=Code.UNDECODABLE, sentence="line\nline \udcff" + "x" * 10_000)
 
-    heard = wire.parse_answer(told.line(), 4)
+    heard = wire.parse_answer(told.line(), SQUARE)
 
     assert heard.sentence.startswith("line line  xxx")
     assert len(heard.sentence) == wire.MAX_SENTENCE
@@ -398,7 +421,16 @@ def test_a_reason_comes_back_as_one_printable_line():
 @pytest.mark.parametrize(
     "heard",
     [
-        wire.answer_of_picture(GOOD + b"\0"),
+        wire.answer_of_picture(GOOD) + b"\0",
+        b'{"picture": true}\n' + GOOD.pixels,
+        b'{"picture": [2]}\n' + GOOD.pixels,
+        b'{"picture": [2, 3]}\n' + bytes(6),
+        b'{"picture": [0, 2]}\n',
+        b'{"picture": [-1, -4]}\n' + GOOD.pixels,
+        b'{"picture": [2.0, 2.0]}\n' + GOOD.pixels,
+        b'{"picture": ["2", "2"]}\n' + GOOD.pixels,
+        b'{"picture": [1, 1e999]}\n',
+        b'{"code": "undecodable", "sentence": "", "final": false, "spent": false}\nmore',
         b"\n",
         b"[]\n",
         b"null\n",
@@ -412,6 +444,12 @@ def test_a_reason_comes_back_as_one_printable_line():
         b"\x80\x04\x95pickle\n",
     ],
 )
-def test_what_no_sound_decoder_says_is_refused(heard):
+@pytest.mark.parametrize("wanted", [SQUARE, FITTED], ids=["square", "fitted"])
+def test_what_no_sound_decoder_says_is_refused(heard, wanted):
     with pytest.raises(BadAnswer):
-        wire.parse_answer(heard, 4)
+        wire.parse_answer(heard, wanted)
+
+
+def test_the_network_gets_no_other_shape_than_it_asked_for():
+    with pytest.raises(BadAnswer):
+        wire.parse_answer(wire.answer_of_picture(Picture(1, 2, b"\0\0")), SQUARE)

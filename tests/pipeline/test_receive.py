@@ -6,6 +6,7 @@ import pytest
 from pynetdicom.dsutils import encode
 
 from tests.support import studies
+from triage.core.tally import Tally
 from triage.dicom import digest
 from triage.dicom.scp import Arrival
 from triage.pipeline.judge import rules_of
@@ -41,7 +42,9 @@ def test_nothing_that_a_peer_writes_becomes_a_path(tmp_path, name):
     )
     before = set(tmp_path.rglob("*"))
 
-    Intake(database, spool, rules=rules_of(StudySettings()), wake=lambda: None).keep(arrival)
+    Intake(database, spool, rules=rules_of(StudySettings()), wake=lambda: None, tally=Tally()).keep(
+        arrival
+    )
 
     database.close()
     (file,) = {path for path in set(tmp_path.rglob("*")) - before if path.is_file()}

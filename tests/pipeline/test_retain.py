@@ -9,6 +9,7 @@ import pytest
 from tests.support.keeping import RULES, SmallDisk, age, ago
 from tests.support.waiting import wait_until
 from triage.core.study import Patience
+from triage.core.tally import Tally
 from triage.errors import NothingToScore, SpoolUnavailable
 from triage.pipeline import retain
 from triage.pipeline.receive import Intake
@@ -301,7 +302,7 @@ def test_other_file_meta_information_around_the_same_object_restores_nothing(sit
     file = site.receive("S")
     held = site.hold("s1")
     arrival = site.arrival("S")
-    intake = Intake(site.database, site.spool, rules=RULES, wake=site.wake)
+    intake = Intake(site.database, site.spool, rules=RULES, wake=site.wake, tally=Tally())
 
     intake.keep(replace(arrival, preamble=arrival.preamble + bytes(8)))
 

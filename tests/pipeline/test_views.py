@@ -17,7 +17,7 @@ from triage.model.card import Card, Preprocessing
 from triage.model.ensemble import Ensemble
 from triage.pipeline import views as pipeline_views
 from triage.pipeline.views import PATIENCE, Source, Views
-from triage.pipeline.wire import Kind, Unread
+from triage.pipeline.wire import Kind, Picture, Unread
 
 SIDE = 32
 CARD = Card(
@@ -70,8 +70,11 @@ class ToldDecoders:
     def put(self, task, request):
         self.asked.append(request)
         if request.path not in self._held_back:
-            picture = self._wrong.get(request.path) or bytes([int(request.path)]) * request.side**2
-            self._waiting.append((task, picture))
+            side = request.side
+            outcome = self._wrong.get(request.path) or Picture(
+                side, side, bytes([int(request.path)]) * side**2
+            )
+            self._waiting.append((task, outcome))
 
     def collect(self, seconds, wakes=()):
         if self._waiting:

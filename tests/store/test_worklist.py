@@ -12,7 +12,8 @@ from sqlalchemy import Column, inspect, text, update
 
 from tests.support.order import reading_order
 from tests.support.store import Store, at
-from triage.cli.output import print_json, timestamp
+from triage.cli.output import print_json
+from triage.core.documents import timestamp
 from triage.core.study import StudyStatus
 from triage.core.worklist import WorklistRow
 from triage.errors import AmbiguousStudy, StudyNotFound

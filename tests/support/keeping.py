@@ -10,6 +10,7 @@ from tests.support import studies
 from tests.support.store import Store
 from triage.core.retention import Allowance
 from triage.core.selection import Rules
+from triage.core.tally import Tally
 from triage.dicom import digest
 from triage.dicom.scp import Arrival
 from triage.pipeline.receive import Intake
@@ -76,7 +77,9 @@ class Site(Store):
 
     def receive(self, study, number=1, spool=None, **header):
         """Receive an image; return its file."""
-        intake = Intake(self.database, spool or self.spool, rules=RULES, wake=self.wake)
+        intake = Intake(
+            self.database, spool or self.spool, rules=RULES, wake=self.wake, tally=Tally()
+        )
         before = set(self.digests())
         intake.keep(self.arrival(study, number, **header))
         new = set(self.digests()) - before

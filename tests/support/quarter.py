@@ -36,7 +36,7 @@ def _row(number, came, now, chance, *, read):
     ill = chance.random() < 0.4
     probability = chance.betavariate(4, 2) if ill else chance.betavariate(1.5, 5)
     if changed:
-        probability = 0.35 + 0.65 * probability
+        probability = 0.6 + 0.4 * probability
     scored = number % FAILED != 0
     abnormal = scored and probability > 0.5
     wait = timedelta(minutes=chance.uniform(5, 60) if abnormal else chance.uniform(30, 300))

@@ -20,6 +20,8 @@ from triage.store import (
     unscored,
 )
 from triage.store.activations import scored_views
+from triage.store.images import find_image
+from triage.store.load import load
 from triage.store.rescoring import files_of, rescorable_study_ids
 
 STEP = 1.6  # seconds between two turns, in which one more study becomes overdue
@@ -35,6 +37,8 @@ def day(archive: Archive, number: int) -> Questions:
     yield "SELECT * FROM worklist LIMIT 100", lambda: store.sql("SELECT * FROM worklist LIMIT 100")
     yield "worklist, 100 studies", lambda: queries.worklist(database, 100)
     yield "count of the worklist", lambda: queries.count_on_worklist(database)
+
+    yield "how much waits", lambda: load(database, now)
 
     # What is there already has UIDs of the same root, so that the new ones fall in between.
     fresh = study_uid(archive.studies - number * (archive.studies // 200)) + f".{number}"
@@ -113,6 +117,8 @@ def _read(archive: Archive, number: int) -> Questions:
     yield "find by accession number", lambda: queries.find_study(database, name)
     yield "show a study", lambda: queries.show_study(database, study, now)
     yield "maps of a study", lambda: scored_views(database, study)
+    image = queries.show_study(database, study, now).instances[0].sop_instance_uid
+    yield "an image of a study", lambda: find_image(database, study, image)
     yield "files of a study", lambda: files_of(database, study)
     yield "audit, an entry", lambda: audit.note_access(database, study, AuditKind.SHOWN, "ada", now)
     yield "claim", lambda: reading.claim(database, study, "ada", now)

@@ -61,6 +61,7 @@ REQUIREMENTS = {
     "openssl": Requirement(_programs("openssl"), "apt-get install openssl"),
     "orthanc": Requirement(_programs("Orthanc"), "apt-get install orthanc"),
     "postgres": Requirement(_programs("initdb", "postgres"), "apt-get install postgresql"),
+    "prometheus": Requirement(_programs("promtool"), "apt-get install prometheus"),
     "systemd": Requirement(_programs("systemd-analyze"), "apt-get install systemd"),
     "fracatlas": Requirement(
         lambda: [] if SHARED_DATA.is_dir() else [str(SHARED_DATA)],

@@ -63,7 +63,9 @@ def rows(page, section):
 
 
 def open_page(page, address, section="#failures"):
-    page.goto(f"{address}/department")
+    # Whoever comes first waits for the plots, which a busy machine draws slowly.
+    answer = page.goto(f"{address}/department", timeout=120_000)
+    assert answer.ok, answer.text()
     page.wait_for_url(re.compile("zone="))
     page.wait_for_selector(section)
 
@@ -120,6 +122,8 @@ def test_a_drift_is_marked_in_a_word_at_its_station_alone(page, busy):
 
     assert [each.inner_text().split()[0] for each in marked] == [quarter.DRIFTING]
     assert "drifts" in marked[0].inner_text()
+    plot = page.query_selector(f"[data-station='{quarter.DRIFTING}'] .plot")
+    assert re.search(r"These weeks drift: \d{4}-\d\d-\d\d", plot.get_attribute("aria-label"))
 
 
 def test_what_a_peer_calls_its_station_is_shown_as_it_is(page, busy):

@@ -39,7 +39,7 @@ def _plain(value: Any) -> Any:
 
 def row_document(row: WorklistRow) -> dict[str, Any]:
     """Return a row of the worklist: keys are exactly the columns of the view `worklist`."""
-    return dataclasses.asdict(row)
+    return dict(vars(row))  # its values are plain, and `asdict` takes ten times as long
 
 
 def study_document(detail: StudyDetail) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from triage.core.activation import CoarseMap
 from triage.model.preprocess import Grey, place
 
 Map = NDArray[np.float32]  # (H, W)
-Colours = NDArray[np.uint8]  # (H, W, 3)
+Colours = NDArray[np.uint8]  # (H, W, 3), or with opacity (H, W, 4)
 
 CELL = 32  # pixels of the input, height and width: what DenseNet's poolings come to
 STORED = np.dtype("<f2")  # three digits: more than a colour shows
@@ -30,6 +30,10 @@ MOST = float(np.finfo(STORED).max)  # 65504; what is beyond is cut off there
 # lightness only rises, so that it is read without telling red from green, and no colour of it
 # is a shade of grey.
 _STOPS = ((13, 8, 135), (126, 3, 168), (204, 71, 120), (248, 149, 64), (240, 249, 33))
+_SHADES = np.arange(256) / 255
+_RAMPS = [
+    np.interp(_SHADES, np.linspace(0, 1, len(stops)), stops) for stops in zip(*_STOPS, strict=True)
+]
 OPACITY = 0.4  # at full strength; more than half of the radiograph's contrast is left
 LEAST_FULL = 3.0  # the logit of a probability of 0.95
 
@@ -86,13 +90,27 @@ def blend(grey: Grey, activation: Map, full: float) -> Colours:
     Nothing is drawn where the map is zero or less. From there to *full*, colour
     and opacity rise in proportion.
     """
-    strength = np.rint(np.clip(activation / np.float32(full), 0, 1) * 255).astype(np.uint8)
-    shades = np.arange(256) / 255
-    opacity = OPACITY * shades
+    strength = _strength(activation, full)
+    opacity = OPACITY * _SHADES
     drawn = np.empty((*grey.shape, 3), np.uint8)
     kept = np.rint(256 * (1 - opacity)).astype(np.uint16)[strength]
-    for channel, stops in enumerate(zip(*_STOPS, strict=True)):
-        ramp = np.interp(shades, np.linspace(0, 1, len(stops)), stops)
+    for channel, ramp in enumerate(_RAMPS):
         added = np.rint(256 * opacity * ramp).astype(np.uint16)[strength]
         drawn[..., channel] = (grey * kept + added + 128) >> 8
     return drawn
+
+
+def layer(activation: Map, full: float) -> Colours:
+    """Draw a map, (H, W), to be laid over its view, as `blend` does; return (H, W, 4) uint8."""
+    channels = [*_RAMPS, 255 * OPACITY * _SHADES]
+    table = np.rint(np.stack(channels, axis=1)).astype(np.uint8)  # (256, 4)
+    drawn: Colours = table[_strength(activation, full)]
+    return drawn
+
+
+def _strength(activation: Map, full: float) -> NDArray[np.uint8]:
+    """Return how strongly each place is drawn, (H, W), 255 at *full* and beyond."""
+    strength: NDArray[np.uint8] = np.rint(
+        np.clip(activation / np.float32(full), 0, 1) * 255
+    ).astype(np.uint8)
+    return strength

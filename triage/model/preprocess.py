@@ -51,6 +51,18 @@ def scale(grey: Grey, side: int, resize: str) -> Grey:
     return square
 
 
+def fit(grey: Grey, side: int) -> Grey:
+    """Return a (H, W) uint8 image no larger than *side* pixels either way; for people to see.
+
+    It is never enlarged, and scaled down as for the network.
+    """
+    largest = max(grey.shape)
+    if largest <= side:
+        return grey
+    height, width = (max(1, round(extent * side / largest)) for extent in grey.shape)
+    return _resized(Image.fromarray(grey), (width, height))
+
+
 def place(shape: tuple[int, ...], side: int, resize: str) -> tuple[slice, slice]:
     """Return the rows and columns of the (side, side) input that an image (H, W) fills."""
     if resize == "squeeze":

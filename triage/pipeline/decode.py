@@ -22,9 +22,9 @@ from typing import Any
 from triage.core.reasons import Code
 from triage.dicom.pixels import read_view
 from triage.errors import ViewUnreadable
-from triage.model.preprocess import Grey, read_picture, scale
+from triage.model.preprocess import Grey, fit, read_picture, scale
 from triage.pipeline import wire
-from triage.pipeline.wire import Kind, Unread
+from triage.pipeline.wire import FIT, Kind, Picture, Unread
 
 # Bytes of data, code and shared libraries not counted. 100 million pixels, the most that are
 # decoded, take 0.9 GB as 16-bit JPEG 2000 and 1.2 GB as 32-bit samples, the greediest grey
@@ -46,14 +46,17 @@ class MemoryExhausted(Exception):
     """A view needs more memory than a decoder may have."""
 
 
-def read(request: dict[str, Any]) -> bytes:
-    """Return the picture that is asked for, (side, side) uint8.
+def read(request: dict[str, Any]) -> Picture:
+    """Return the picture that is asked for.
 
     Raises ViewUnreadable, or MemoryExhausted.
     """
     try:
         grey = READERS[request["kind"]](Path(request["path"]), request["frame"])
-        return scale(grey, request["side"], request["resize"]).tobytes()
+        side, resize = request["side"], request["resize"]
+        shown = fit(grey, side) if resize == FIT else scale(grey, side, resize)
+        rows, columns = shown.shape
+        return Picture(rows, columns, shown.tobytes())
     except MemoryError as error:
         raise MemoryExhausted from error
     except ViewUnreadable as error:

@@ -9,7 +9,7 @@ import sys
 import time
 
 from triage.pipeline import wire
-from triage.pipeline.wire import BadAnswer, Request, Unread
+from triage.pipeline.wire import BadAnswer, Picture, Request, Unread
 
 START_TIME = 60.0  # seconds until a new process must be ready; on an idle machine it takes 0.4
 END_TIME = 1.0  # seconds until a killed process is gone; it takes longer where a disk hangs
@@ -18,7 +18,7 @@ END_TIME = 1.0  # seconds until a killed process is gone; it takes longer where 
 # (glibc would keep 80 MB after 7 million pixels of JPEG 2000).
 ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": str(4 << 20)}
 
-Outcome = bytes | Unread  # of a request: the picture, (side, side) uint8, or why there is none
+Outcome = Picture | Unread  # of a request
 
 
 class Lost(Exception):
@@ -110,7 +110,7 @@ class Decoder:
         self.taken = self.taken or self._hears(wire.TAKEN)
         if not self.taken:
             return None
-        answer = wire.parse_answer(bytes(self._heard), self.request.side**2)
+        answer = wire.parse_answer(self._heard, self.request)
         if answer is not None:
             self.task, self.request, self.due = None, None, math.inf
             self.taken = self.slow = False

@@ -1,5 +1,6 @@
 """From an arrival to a durable file and a row: what C-STORE's success promises."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -9,14 +10,16 @@ from typing import TypeVar
 from triage import logs
 from triage.core.selection import Rules
 from triage.core.study import Instance
+from triage.core.tally import KEEPING, RECEIVED, SET_ASIDE, Kept, Tally
 from triage.dicom.header import Header, read_header
 from triage.dicom.scp import Arrival
-from triage.errors import WrongSopClass
+from triage.errors import BadInstance, DatabaseUnavailable, SpoolUnavailable, WrongSopClass
 from triage.pipeline.judge import judge
 from triage.pipeline.moves import tell_moves
 from triage.store.database import Database
 from triage.store.intake import Outcome, file_instance
-from triage.store.spool import Kept, Spool
+from triage.store.spool import Kept as KeptFile
+from triage.store.spool import Spool
 
 log = logs.get(__name__)
 
@@ -35,28 +38,42 @@ class Intake:
         *,
         rules: Rules,
         wake: Callable[[], None],
+        tally: Tally,
     ) -> None:
         self._database = database
         self._spool = spool
         self._rules = rules
         self._wake = wake
+        self._tally = tally
         self._beside_the_disk = ThreadPoolExecutor(READERS, thread_name_prefix="header")
 
     def keep(self, arrival: Arrival) -> None:
-        """Return when bytes and row survive a power cut.
+        """Return when bytes and row survive a power cut; count what it came to.
+
+        Raises BadInstance, SpoolUnavailable or DatabaseUnavailable.
+        """
+        begun = time.perf_counter()
+        try:
+            outcome = self._keep(arrival)
+        except Exception as error:
+            self._tally.count(RECEIVED, _failure(error))
+            raise
+        self._tally.count(RECEIVED, outcome)
+        self._tally.observe(KEEPING, time.perf_counter() - begun)
+
+    def _keep(self, arrival: Arrival) -> Outcome:
+        """Make bytes and row durable.
 
         The bytes go first: a row without its file would be a lost image, a file
         without its row is filed at the next start, or when the sender brings it again.
         While the disk takes them the header is read; they get no name before that is well.
-
-        Raises BadInstance, SpoolUnavailable or DatabaseUnavailable.
         """
         reading = self._beside(lambda: self._read(arrival))
         parts = arrival.preamble, *arrival.fragments
         kept = self._spool.keep(arrival.digest, parts, approved=reading.result)
         header, instance = reading.result()
 
-        def write() -> Kept:
+        def write() -> KeptFile:
             if self._spool.holds(arrival.digest, instance.size):
                 return kept
             return self._spool.keep(arrival.digest, parts)
@@ -64,6 +81,10 @@ class Intake:
         filed = file_instance(self._database, instance, datetime.now(UTC), write=write)
         if filed.outcome is not Outcome.DUPLICATE and instance.frames:
             self._wake()
+        # The code alone: the sentence may quote a description.
+        not_scored = (instance.reason or "").partition(":")[0] or None
+        if filed.outcome is not Outcome.DUPLICATE and not_scored:
+            self._tally.count(SET_ASIDE, not_scored)
         log.info(
             "instance_stored",
             outcome=filed.outcome,
@@ -72,10 +93,10 @@ class Intake:
             sop_instance_uid=header.sop_instance_uid,
             accession_number=header.accession_number,
             size=instance.size,
-            # The code alone: the sentence may quote a description.
-            not_scored=(instance.reason or "").partition(":")[0] or None,
+            not_scored=not_scored,
         )
         tell_moves(filed.moves)
+        return filed.outcome
 
     def _beside(self, work: Callable[[], T]) -> Future[T]:
         """Have something done while the disk works. Raises MemoryError where no thread is left."""
@@ -95,6 +116,15 @@ class Intake:
             calling_ae_title=arrival.calling_ae_title,
             calling_address=arrival.calling_address,
         )
+
+
+def _failure(error: Exception) -> Kept:
+    match error:
+        case BadInstance():
+            return Kept.REFUSED
+        case SpoolUnavailable() | DatabaseUnavailable() | MemoryError():
+            return Kept.LATER
+    return Kept.FAILED
 
 
 def _check_identity(header: Header, arrival: Arrival) -> None:

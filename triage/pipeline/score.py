@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from triage import logs, priority
+from triage.core.tally import NOT_SCORED, PROBABILITY, SCORE_WAIT, SCORED, Tally
 from triage.errors import DatabaseUnavailable, ScorerBroken
 from triage.model.cores import usable_cores
 from triage.pipeline.channel import Channel, Orphaned, ScorerState
@@ -56,9 +57,10 @@ BROKEN = os.EX_TEMPFAIL  # exit status: the network no longer works, whatever th
 class ScoringProcess:
     """The loop of the process, from a missing model to a drained queue."""
 
-    def __init__(self, settings: Settings, channel: Channel) -> None:
+    def __init__(self, settings: Settings, channel: Channel, tally: Tally) -> None:
         self._settings = settings
         self._channel = channel
+        self._tally = tally
         self._database = Database(settings.database.url)
         self._spool = Spool(settings.spool.directory, settings.spool.min_free)
         self._name = holder(os.getpid())
@@ -84,6 +86,13 @@ class ScoringProcess:
             threads=scorer.threads,
             batch=scorer.batch,
         )
+        self._channel.model = {
+            "name": scorer.identity,
+            "sha256": " ".join(scorer.sha256),
+            "backend": scorer.backend,
+            "device": scorer.device,
+            "precision": scorer.precision,
+        }
         views: Views[Work] = Views(scorer, self._decoders)
         try:
             while True:
@@ -158,6 +167,7 @@ class ScoringProcess:
                 self._channel.wait(POLL)
             else:
                 _tell(saved)
+                _count(saved, self._tally)
                 return saved
 
     def _free_what_dead_ones_held(self) -> None:
@@ -192,6 +202,19 @@ def _tell(saved: Saved) -> None:
     tell_moves(study.move for study in saved.studies if study.move)
 
 
+def _count(saved: Saved, tally: Tally) -> None:
+    """Count what was saved."""
+    now = _now()
+    for result in saved.results:
+        if result.probability is None:
+            tally.count(NOT_SCORED, (result.reason or "").partition(":")[0])
+            continue
+        tally.count(SCORED)
+        tally.observe(PROBABILITY, result.probability, result.work.study_type or "unknown")
+        if result.work.new_since:
+            tally.observe(SCORE_WAIT, (now - result.work.new_since).total_seconds())
+
+
 def _through(views: Views[Work], wake: int | None = None) -> list[Result]:
     return [Result(work=work, **vars(verdict)) for work, verdict in views.take(POLL, wake)]
 
@@ -209,7 +232,8 @@ def main() -> None:
     logs.catch_uncaught()
     settings = Settings.model_validate(request["settings"])
     try:
-        ScoringProcess(settings, Channel(connection)).run()
+        tally = Tally()
+        ScoringProcess(settings, Channel(connection, tally), tally).run()
     except Orphaned:
         # There is nothing left to save, and torch takes a second to fold itself up.
         sys.stderr.flush()

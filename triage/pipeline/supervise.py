@@ -8,11 +8,13 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from triage import logs
+from triage.core.tally import ENDED, Part, Tally
 from triage.errors import DatabaseUnavailable
-from triage.pipeline.channel import ScorerState
+from triage.pipeline.channel import ScorerState, Word
 from triage.pipeline.holder import holder
 from triage.pipeline.moves import tell_moves
 from triage.pipeline.score import BROKEN
@@ -37,14 +39,16 @@ _BLAME = {
 class Supervisor:
     """The parent's side of the scoring process. `tick` is called about once a second."""
 
-    def __init__(self, settings: Settings, database: Database) -> None:
+    def __init__(self, settings: Settings, database: Database, tally: Tally) -> None:
+        """Prepare to start it; what it counts goes into *tally*."""
         self._settings = settings
         self._database = database
+        self._tally = tally
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: socket.socket | None = None
         self._holder = ""  # the process, as the queue knows it
         self._heard = ""
-        self._state = ScorerState.RESTARTING
+        self._word = Word(state=ScorerState.RESTARTING)
         self._last_word = self._started = time.monotonic()
         self._crashes = 0
         self._start_at = 0.0
@@ -54,7 +58,12 @@ class Supervisor:
     @property
     def state(self) -> ScorerState:
         """How the scorer is, as far as it has said."""
-        return self._state
+        return self._word.state
+
+    @property
+    def model(self) -> Mapping[str, str] | None:
+        """What scores, as far as it has said; None while nothing does."""
+        return self._word.model
 
     def wake(self) -> None:
         """Tell the scorer that there may be work; never blocks, never fails."""
@@ -75,7 +84,7 @@ class Supervisor:
         if self._process.poll() is not None:
             self._bury()
         elif self._is_hung():
-            log.error("scorer_hung", pid=self._process.pid, state=self._state)
+            log.error("scorer_hung", pid=self._process.pid, state=self.state)
             self._hung = True
             self._process.kill()
 
@@ -108,7 +117,7 @@ class Supervisor:
         }
         ours.sendall(json.dumps(request).encode() + b"\n")
         self._connection = ours
-        self._state = ScorerState.LOADING
+        self._word = Word(state=ScorerState.LOADING)
         self._started = self._last_word = time.monotonic()
         log.info("scorer_started", pid=self._process.pid)
 
@@ -118,14 +127,15 @@ class Supervisor:
         try:
             while data := self._connection.recv(65536, socket.MSG_DONTWAIT):
                 *lines, self._heard = (self._heard + data.decode()).split("\n")
-                if lines:
-                    self._state = ScorerState(lines[-1])
+                for line in lines:
+                    self._word = Word.parse(line)
+                    self._tally.add(self._word.done)
                     self._last_word = time.monotonic()
         except OSError:  # nothing said, or nobody there: poll() tells which
             return
 
     def _is_hung(self) -> bool:
-        limit = LOADING_TOO_LONG if self._state is ScorerState.LOADING else HUNG
+        limit = LOADING_TOO_LONG if self.state is ScorerState.LOADING else HUNG
         return time.monotonic() - self._last_word > limit
 
     def _bury(self) -> None:
@@ -133,7 +143,8 @@ class Supervisor:
         process = self._process
         if process is None or process.returncode is None:
             return
-        self._state = ScorerState.RESTARTING
+        self._listen()  # what it said last
+        self._word = Word(state=ScorerState.RESTARTING)
         try:
             freed = free_views_of_dead(
                 self._database,
@@ -148,6 +159,7 @@ class Supervisor:
             self._crashes = 0
         pause = BACKOFF[min(self._crashes, len(BACKOFF) - 1)]
         self._crashes += 1
+        self._tally.count(ENDED, Part.SCORER)
         log.error(
             "scorer_ended", pid=process.pid, status=process.returncode, views_freed=freed.views
         )

@@ -20,7 +20,7 @@ from triage.core.studytype import StudyType
 from triage.errors import ModelUnusable, ScorerBroken
 from triage.model.cam import pack
 from triage.model.preprocess import normalise
-from triage.pipeline.wire import Kind, Request, Unread
+from triage.pipeline.wire import Kind, Picture, Request, Unread
 
 if TYPE_CHECKING:  # torch takes seconds to import; a process without a model never pays them
     from triage.model.inference import Scored
@@ -55,8 +55,8 @@ class Decodes(Protocol):
 
     def collect(
         self, seconds: float, wakes: Sequence[int] = ()
-    ) -> list[tuple[int, bytes | Unread]]:
-        """Return the pictures, (side, side) uint8, or why there are none; by their numbers."""
+    ) -> list[tuple[int, Picture | Unread]]:
+        """Return the pictures, or why there are none; by their numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,14 +144,14 @@ class Views(Generic[T]):
         judged, self._judged = self._judged, []
         return judged
 
-    def _sort(self, outcomes: list[tuple[int, bytes | Unread]]) -> None:
+    def _sort(self, outcomes: list[tuple[int, Picture | Unread]]) -> None:
         now = time.monotonic()
         for number, outcome in outcomes:
             item, source = self._decoding.pop(number)
             if isinstance(outcome, Unread):
                 self._judged.append((item, Verdict(reason=outcome.reason, final=outcome.final)))
             else:
-                self._decoded.append(_Decoded(item, source, outcome, now))
+                self._decoded.append(_Decoded(item, source, outcome.pixels, now))
 
     def _due(self) -> float:
         """Return when the next pass is to begin, if none is going on."""

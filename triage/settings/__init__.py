@@ -12,6 +12,7 @@ from pydantic_settings import (
 
 from triage.settings.dicom import DicomSettings, Peer
 from triage.settings.model import ModelSettings
+from triage.settings.report import ReportSettings
 from triage.settings.storage import DatabaseSettings, SpoolSettings
 from triage.settings.study import StudySettings, WorklistSettings
 from triage.settings.web import WebSettings
@@ -22,6 +23,7 @@ __all__ = [
     "DicomSettings",
     "ModelSettings",
     "Peer",
+    "ReportSettings",
     "Settings",
     "SpoolSettings",
     "StudySettings",
@@ -45,6 +47,7 @@ class Settings(BaseSettings):
     study: StudySettings = StudySettings()
     model: ModelSettings = ModelSettings()
     worklist: WorklistSettings = WorklistSettings()
+    report: ReportSettings = ReportSettings()
     web: WebSettings = WebSettings()
 
     @classmethod

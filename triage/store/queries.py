@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, literal, select, text, tuple_
+from sqlalchemy import Connection, Row, RowMapping, func, literal, select, text, tuple_
 
 from triage.core.detail import (
     GroupDetail,
@@ -17,6 +18,7 @@ from triage.core.exposure import LOW_TRUST, counts_with
 from triage.core.grouping import deciding_group, group_views
 from triage.core.reasons import Code, reason
 from triage.core.study import InstanceState, Intent, Label, ReadingState, StudyStatus, ViewState
+from triage.core.wanted import Wanted
 from triage.core.worklist import PRIORITIES, Band, Priority, WorklistRow
 from triage.errors import AmbiguousStudy, StudyNotFound
 from triage.store.database import Database
@@ -27,6 +29,7 @@ from triage.store.tables import (
     Moment,
     history,
     instance,
+    moment_of,
     study,
     view,
 )
@@ -36,21 +39,24 @@ from triage.store.tables import (
 # keeps SQLite from making one question of the two.
 WORKLIST = text(
     "SELECT * FROM (SELECT * FROM worklist LIMIT :limit OFFSET 0) AS page ORDER BY position"
-).columns(received_at=Moment, completed_at=Moment)
+)
+EVERYTHING = 2**31 - 1  # rows
 _READING_ORDER = (study.c.band, study.c.weight, study.c.received_at, study.c.study_instance_uid)
 
 
-def worklist(database: Database, limit: int | None = None) -> list[WorklistRow]:
-    """Return the reading worklist in reading order, the first *limit* rows of it."""
-    everything = 2**31 - 1
+def worklist(
+    database: Database, limit: int | None = None, wanted: Wanted | None = None
+) -> list[WorklistRow]:
+    """Return the reading worklist in reading order, the first *limit* of those that are wanted."""
+    everything = limit is None or wanted is not None
     with database.reading() as connection:
-        rows = connection.execute(WORKLIST, {"limit": everything if limit is None else limit})
-        return [worklist_row(row) for row in rows]
+        rows = connection.execute(WORKLIST, {"limit": EVERYTHING if everything else limit})
+        found = (worklist_row(row._mapping) for row in rows)
+        return list(islice((row for row in found if wanted is None or wanted.admits(row)), limit))
 
 
-def worklist_row(row: Row[Any]) -> WorklistRow:
-    """Return a row of `WORKLIST` as the core knows it."""
-    values = row._mapping
+def worklist_row(values: RowMapping) -> WorklistRow:
+    """Return a row of the view `worklist` as the core knows it."""
     return WorklistRow(
         **{
             **values,
@@ -60,6 +66,8 @@ def worklist_row(row: Row[Any]) -> WorklistRow:
             # SQLite has no booleans of its own.
             "overdue": bool(values["overdue"]),
             "provisional": bool(values["provisional"]),
+            "received_at": moment_of(values["received_at"]),
+            "completed_at": moment_of(values["completed_at"]),
             "waiting_seconds": float(values["waiting_seconds"]),
         }
     )

@@ -58,6 +58,7 @@ class Work:
     study_type: StudyType | None
     study_instance_uid: str
     sop_instance_uid: str
+    new_since: datetime | None = None  # when it came; None for one that was scored before
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,10 +114,12 @@ def hold_views(
                 view.c.id,
                 view.c.study_id,
                 view.c.frame,
+                view.c.scored_at,
                 trouble.label("trouble"),
                 instance.c.digest,
                 instance.c.study_type,
                 instance.c.sop_instance_uid,
+                instance.c.received_at,
                 study.c.study_instance_uid,
             )
             .join(instance, view.c.instance_id == instance.c.id)
@@ -144,6 +147,7 @@ def hold_views(
             study_type=None if row.study_type is None else StudyType(row.study_type),
             study_instance_uid=row.study_instance_uid,
             sop_instance_uid=row.sop_instance_uid,
+            new_since=row.received_at if row.scored_at is None else None,
         )
         for row in rows
     ]

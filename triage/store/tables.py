@@ -66,11 +66,16 @@ class Moment(TypeDecorator[datetime]):
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
     def process_result_value(self, value: object, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        if isinstance(value, str):
-            return datetime.fromisoformat(value)
-        if isinstance(value, datetime):
-            return value.astimezone(UTC)
-        return None
+        return moment_of(value)
+
+
+def moment_of(value: object) -> datetime | None:
+    """Return a moment as either database gives it, in UTC."""
+    if isinstance(value, str):
+        return datetime.fromisoformat(value)
+    if isinstance(value, datetime):
+        return value.astimezone(UTC)
+    return None
 
 
 # SQLite numbers rows by itself only for a column that is INTEGER to the letter.

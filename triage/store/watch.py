@@ -1,21 +1,25 @@
 """What has changed on the worklist since the last look, for whoever shows it all day."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
 from triage.core.worklist import WorklistRow
 from triage.store.database import Database
-from triage.store.queries import WORKLIST, worklist_row
-
-EVERYTHING = 2**31 - 1
+from triage.store.queries import EVERYTHING, WORKLIST, worklist_row
 
 # Columns that change without a change of the study: by others' moves, by time.
-_PASSING = ("position", "waiting_seconds")
-# Both change with every commit by another connection, and cost nothing to ask for.
+_PASSING = {"position", "waiting_seconds"}
+_COLUMNS = [each.name for each in fields(WorklistRow)]
+_lasting = itemgetter(*(n for n, name in enumerate(_COLUMNS) if name not in _PASSING))
+_uid = itemgetter(_COLUMNS.index("study_instance_uid"))
+
+# Both are another with every commit that somebody else's can be seen of, and cost nothing to ask
+# for. (PostgreSQL's place in its log is not: a commit is written there before it can be seen.)
 _SQLITE_VERSION = text("PRAGMA data_version")
-_POSTGRESQL_VERSION = text("SELECT pg_current_wal_insert_lsn()::text")
+_POSTGRESQL_VERSION = text("SELECT pg_current_snapshot()::text")
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,17 @@ class Difference:
     rows: tuple[WorklistRow, ...]  # that are new, moved or otherwise changed, in reading order
 
 
+@dataclass(frozen=True)
+class Worklist:
+    """The whole worklist as it was at one look, made into records when somebody wants them."""
+
+    _rows: tuple[Row[Any], ...] = ()
+
+    def records(self) -> list[WorklistRow]:
+        """Return its rows, in reading order."""
+        return [worklist_row(row._mapping) for row in self._rows]
+
+
 class Watch:
     """One watcher of the worklist. It may be asked by one thread at a time."""
 
@@ -38,10 +53,10 @@ class Watch:
         self._sqlite = database.is_sqlite
         self._version: object = None
         self._known: dict[str, tuple[Any, ...]] = {}
-        self._rows: list[Row[Any]] = []
+        self.worklist = Worklist()  # as it was at the last look that found something written
 
     def look(self, connection: Connection) -> Difference | None:
-        """Return what has changed since the last look; None where nothing was written.
+        """Return what has changed since the last look; None where nothing has.
 
         *connection* is one that nobody else uses, and the same each time: SQLite counts the
         commits of the others. Raises DatabaseUnavailable by way of whoever opened it.
@@ -53,26 +68,16 @@ class Watch:
             ).scalar_one()
             if version == self._version:
                 return None
-            rows = list(connection.execute(WORKLIST, {"limit": EVERYTHING}))
-        known, changed = {}, []
-        for row in rows:
-            lasting = _lasting(row)
-            known[row.study_instance_uid] = lasting
-            if self._known.get(row.study_instance_uid) != lasting:
-                changed.append(worklist_row(row))
-        gone = tuple(uid for uid in self._known if uid not in known)
-        self._version, self._known, self._rows = version, known, rows
-        return Difference(gone, tuple(changed)) if gone or changed else None
-
-    def rows(self) -> list[WorklistRow]:
-        """Return the whole worklist as it was at the last look that found a change."""
-        return [worklist_row(row) for row in self._rows]
+            rows = tuple(connection.execute(WORKLIST, {"limit": EVERYTHING}))
+        former = self._known
+        known = {_uid(row): _lasting(row) for row in rows}
+        changed = tuple(
+            worklist_row(row._mapping) for row in rows if former.get(_uid(row)) != known[_uid(row)]
+        )
+        gone = tuple(uid for uid in former if uid not in known)
+        self._version, self._known, self.worklist = version, known, Worklist(rows)
+        return Difference(gone, changed) if gone or changed else None
 
     def forget(self) -> None:
         """Look at everything again next time: the connection is another one."""
         self._version = None
-
-
-def _lasting(row: Row[Any]) -> tuple[Any, ...]:
-    values = row._mapping
-    return tuple(value for name, value in values.items() if name not in _PASSING)

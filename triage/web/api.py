@@ -1,35 +1,51 @@
 """The JSON interface, `/api/v1`: what the commands do, with their documents."""
 
 import dataclasses
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Query, Response
-from fastapi.sse import EventSourceResponse, ServerSentEvent
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from fastapi.responses import StreamingResponse
+from pydantic import AfterValidator
 
 from triage.core.audit import AuditKind
 from triage.core.department import Department
 from triage.core.documents import encode, row_document, study_document
-from triage.core.study import Finding
+from triage.core.study import Label, StudyStatus
+from triage.core.studytype import StudyType
+from triage.core.wanted import Wanted
+from triage.core.worklist import Priority
+from triage.pipeline.judge import rules_of
+from triage.pipeline.rescore import Rescorer
 from triage.store import audit, queries, reading
-from triage.web.access import Whoever, while_admitted
+from triage.web import metrics as measurements
+from triage.web import models
+from triage.web.access import NotAllowed, Person, Role, Whoever, while_admitted
 from triage.web.department import zone_named
+from triage.web.openapi import problems
+from triage.web.operations import measure
 from triage.web.site import Here
 
-router = APIRouter(prefix="/api/v1")
+router = APIRouter(prefix="/api/v1", tags=["worklist"], responses=problems(401, 403, 503))
 
 Study = Annotated[
     str,
     Path(
         min_length=1,
         max_length=64,
-        pattern="^[^\x00]*$",
-        description="A Study Instance UID or an accession number.",
+        pattern="^[^\x00/]*$",
+        description="A Study Instance UID or an accession number; one with a slash by its UID.",
     ),
 ]
 Limit = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="The first N studies.")]
+Text = Annotated[
+    str,
+    Query(
+        max_length=200,
+        description="Words that all occur in accession number, patient, description or UID.",
+    ),
+]
+Claimed = Annotated[bool | None, Query(description="Only those claimed, or only the others.")]
 
 Zone = Annotated[
     str,
@@ -38,34 +54,63 @@ Zone = Annotated[
 ]
 
 
-class Reading(BaseModel):
-    """What a reader says of a study."""
+@router.get("/worklist", responses={200: {"model": list[models.WorklistRow]}, **problems(422)})
+def worklist(
+    site: Here,
+    _who: Whoever,
+    limit: Limit = None,
+    priority: Annotated[list[Priority], Query()] = [],  # noqa: B006  FastAPI copies it
+    study_type: Annotated[list[StudyType], Query()] = [],  # noqa: B006
+    status: Annotated[list[StudyStatus], Query()] = [],  # noqa: B006
+    label: Annotated[list[Label], Query()] = [],  # noqa: B006
+    claimed: Claimed = None,
+    text: Text = "",
+) -> Response:
+    """Return the reading worklist, in reading order; all of it, or what is asked for.
 
-    model_config = ConfigDict(extra="forbid")
+    A filter that is given several times admits any of its values. Positions are those of the
+    whole worklist.
+    """
+    wanted = Wanted(
+        priorities=set(priority),
+        study_types=set(study_type),
+        statuses=set(status),
+        labels=set(label),
+        claimed=claimed,
+        text=text,
+    )
+    rows = queries.worklist(site.database, limit, None if wanted == Wanted() else wanted)
+    return _json([row_document(row) for row in rows])
 
-    finding: Finding | None = None
 
-
-@router.get("/worklist")
-def worklist(site: Here, _who: Whoever, limit: Limit = None) -> Response:
-    """Return the reading worklist, in reading order."""
-    return _json([row_document(row) for row in queries.worklist(site.database, limit)])
-
-
-@router.get("/department", response_model=Department)
+@router.get("/department", responses={200: {"model": Department}, **problems(422)})
 def department(site: Here, _who: Whoever, zone: Zone = "UTC") -> Response:
     """Return the figures of the department, at most some seconds old."""
     return _json(dataclasses.asdict(site.figures.of(zone).figures))
 
 
-@router.get("/events", response_class=EventSourceResponse)
-async def events(site: Here, who: Whoever) -> AsyncIterator[ServerSentEvent]:
+@router.get(
+    "/events",
+    response_class=StreamingResponse,  # FastAPI's own for events would write each for each page
+    responses={
+        200: {
+            "description": "Server-sent events `worklist`, whose data is a `Change`: first the "
+            "whole worklist, then what changes on it.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        }
+    },
+)
+async def events(site: Here, who: Whoever) -> Response:
     """Stream the worklist as it is, and then what changes on it."""
-    async for change in while_admitted(site, who, site.feed.changes()):
-        yield ServerSentEvent(raw_data=change.data, id=str(change.number), event="worklist")
+    return StreamingResponse(
+        while_admitted(site, who, site.feed.events()),
+        media_type="text/event-stream",
+        # nginx would else keep what changes until its buffer is full.
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
 
 
-@router.get("/studies/{study}")
+@router.get("/studies/{study}", responses={200: {"model": models.Study}, **problems(404, 409, 422)})
 def show(site: Here, who: Whoever, study: Study) -> Response:
     """Return why a study stands where it stands: views, groups, history."""
     study_id = queries.find_study(site.database, study)
@@ -74,29 +119,60 @@ def show(site: Here, who: Whoever, study: Study) -> Response:
     return _json(study_document(queries.show_study(site.database, study_id, datetime.now(UTC))))
 
 
-@router.post("/studies/{study}/claim", status_code=204)
+@router.post("/studies/{study}/claim", status_code=204, responses=problems(404, 409, 422))
 def claim(site: Here, who: Whoever, study: Study) -> None:
-    """Claim a study for reading; it stays in its place."""
+    """Claim a study for reading; it stays in its place. Claiming one's own changes nothing."""
     study_id = queries.find_study(site.database, study)
     reading.claim(site.database, study_id, who.name, datetime.now(UTC))
 
 
-@router.post("/studies/{study}/release", status_code=204)
+@router.post("/studies/{study}/release", status_code=204, responses=problems(404, 409, 422))
 def release(site: Here, who: Whoever, study: Study) -> None:
-    """Give up a claim."""
+    """Give up a claim; a study that nobody has claimed stays as it is."""
     study_id = queries.find_study(site.database, study)
     reading.release(site.database, study_id, who.name, datetime.now(UTC))
 
 
-@router.post("/studies/{study}/read", status_code=204)
+@router.post("/studies/{study}/read", status_code=204, responses=problems(400, 404, 409, 422))
 def read(
-    site: Here, who: Whoever, study: Study, said: Annotated[Reading | None, Body()] = None
+    site: Here,
+    who: Whoever,
+    study: Study,
+    said: Annotated[models.Reading | None, Body()] = None,
 ) -> None:
-    """Mark a study as read; it leaves the worklist."""
+    """Mark a study as read; it leaves the worklist. A claim is not needed."""
     finding = said.finding if said else None
     study_id = queries.find_study(site.database, study)
     reading.mark_read(site.database, study_id, who.name, finding, datetime.now(UTC))
 
 
-def _json(document: Any) -> Response:
-    return Response(encode(document), media_type="application/json")
+@router.post(
+    "/studies/{study}/rescore",
+    status_code=202,
+    responses={202: {"model": models.Rescored}, **problems(404, 409, 422)},
+)
+def rescore(site: Here, who: Whoever, study: Study) -> Response:
+    """Queue a study's views again, by the settings of today; for administrators.
+
+    Its former score stays until the new one is there.
+    """
+    _require_administrator(who)
+    study_id = queries.find_study(site.database, study)
+    rescorer = Rescorer(site.database, site.spool, rules_of(site.settings.study))
+    gone = rescorer.rescore(study_id, datetime.now(UTC), who.name)
+    return _json({"pixels_deleted": gone}, 202)
+
+
+@router.get("/metrics", tags=["operations"], responses={200: {"model": list[models.Metric]}})
+async def metrics(site: Here, _who: Whoever) -> Response:
+    """Return what `/metrics` tells Prometheus, as JSON."""
+    return _json(measurements.document(await measure(site)))
+
+
+def _require_administrator(who: Person) -> None:
+    if who.role is not Role.ADMINISTRATOR:
+        raise NotAllowed("only an administrator may do that")
+
+
+def _json(document: Any, status: int = 200) -> Response:
+    return Response(encode(document), status, media_type="application/json")

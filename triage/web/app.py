@@ -1,13 +1,14 @@
 """The web application, put together: who is answered what, under which headers."""
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from triage import __version__
-from triage.web import api, operations, pages, problems, sessions
+from triage.web import api, openapi, operations, pages, pictures, problems, sessions
 from triage.web.access import caller
 from triage.web.limits import SmallBodies
 from triage.web.site import Site
@@ -50,20 +51,29 @@ def make_app(site: Site) -> FastAPI:
     app.state.site = site
     problems.install(app)
     app.add_middleware(SmallBodies)
-    app.middleware("http")(_with_headers)
-    for router in (api.router, operations.router, pages.router, sessions.router):
+    app.add_middleware(_Headers)
+    for router in (api.router, pictures.router, operations.router, pages.router, sessions.router):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    openapi.describe(app)
     return app
 
 
-async def _with_headers(
-    request: Request, answer: Callable[[Request], Awaitable[Response]]
-) -> Response:
-    response = await answer(request)
-    response.headers.update(_HEADERS)
-    # A page that a reader has left may show a patient no more; and our scripts are asked for
-    # anew each time, for after an upgrade they must all be of one version.
-    kept = "no-cache" if request.url.path.startswith("/static/") else "no-store"
-    response.headers.setdefault("Cache-Control", kept)
-    return response
+class _Headers:
+    """Adds our headers to every answer; what is streamed passes as it is."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(_HEADERS)
+                # A page that a reader has left may show a patient no more; and our scripts are
+                # asked for anew each time, for after an upgrade they must all be of one version.
+                kept = "no-cache" if scope["path"].startswith("/static/") else "no-store"
+                headers.setdefault("Cache-Control", kept)
+            await send(message)
+
+        await self._app(scope, receive, with_headers if scope["type"] == "http" else send)

@@ -63,6 +63,11 @@ class Sheet:
         """What of the turn-around says something: rows of studies."""
         return [each for each in self.figures.turn_around if each.week.studies]
 
+    def drift(self, distribution: Distribution) -> str:
+        """Say which weeks of a distribution drift."""
+        weeks = [self.local(w.begin, "%Y-%m-%d") for w in distribution.weeks if w.drifts]
+        return f"These weeks drift: {', '.join(weeks)}." if weeks else "No week drifts."
+
     def local(self, moment: datetime, form: str = "%Y-%m-%d %H:%M") -> str:
         """Write a moment as clocks showed it in the sheet's zone."""
         return f"{moment.astimezone(self.zone):{form}}"

@@ -6,6 +6,7 @@ last look. What it says is put into bytes once, however many pages are open.
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 
@@ -14,25 +15,39 @@ from triage.core.documents import encode, row_document
 from triage.core.worklist import WorklistRow
 from triage.errors import DatabaseUnavailable
 from triage.store.database import Database
-from triage.store.watch import Watch
+from triage.store.watch import Difference, Watch, Worklist
 
 log = logs.get(__name__)
 
 LOOK_EVERY = 0.5  # seconds
+REST = 10  # times as long as a look took, at least, until the next: a tenth of a core at most
 RETRY_EVERY = 2.0  # seconds, while the database is away
+END_WAIT = 2.0  # seconds for the look in hand at the end
 BEHIND = 100  # changes that a page may be behind before its stream ends, and it begins again
+PING_EVERY = 15.0  # seconds without a change after which a page hears that we are there
+PING = b": nothing has changed\n\n"
 
 
 @dataclass(frozen=True)
 class Change:
-    """What happened to the worklist between two looks.
+    """What happened to the worklist between two looks, as an event of a stream.
 
-    `data` is JSON: {"all": whether `rows` is the whole worklist, "gone": [UID ...], "rows":
+    Its data is JSON: {"all": whether `rows` is the whole worklist, "gone": [UID ...], "rows":
     [row ...]}; how to apply it says `triage.store.watch.Difference`.
     """
 
     number: int
     data: str
+    event: bytes  # as WHATWG's server-sent events are written; JSON has no line breaks
+
+    @classmethod
+    def of(
+        cls, number: int, rows: Iterable[WorklistRow], gone: Iterable[str] = (), *, whole: bool
+    ) -> "Change":
+        """Write it, once for every page."""
+        document = {"all": whole, "gone": list(gone), "rows": [row_document(row) for row in rows]}
+        data = encode(document)
+        return cls(number, data, f"id: {number}\nevent: worklist\ndata: {data}\n\n".encode())
 
 
 class _Page:
@@ -40,15 +55,26 @@ class _Page:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self.queue: asyncio.Queue[Change | None] = asyncio.Queue()
+        self._queue: asyncio.Queue[Change | None] = asyncio.Queue()
+        self.left = False  # it listens no more; said by the event loop, heard by the feed
 
     def tell(self, change: Change | None) -> None:
         """Say it from any thread; None ends the stream."""
-        self._loop.call_soon_threadsafe(self._put, change)
+        try:
+            self._loop.call_soon_threadsafe(self._put, change)
+        except RuntimeError:  # the event loop has ended
+            self.left = True
+
+    async def hear(self) -> Change | None:
+        """Return what it is told next. Raises TimeoutError when that is nothing for a while."""
+        return await asyncio.wait_for(self._queue.get(), PING_EVERY)
 
     def _put(self, change: Change | None) -> None:
-        behind = self.queue.qsize() >= BEHIND
-        self.queue.put_nowait(None if behind else change)
+        if self.left:
+            return
+        if change is None or self._queue.qsize() >= BEHIND:
+            change, self.left = None, True
+        self._queue.put_nowait(change)
 
 
 class Feed:
@@ -57,80 +83,119 @@ class Feed:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._watch = Watch(database)
-        self._lock = threading.Lock()  # of the pages, and of what they were told last
+        self._lock = threading.Lock()  # of what follows; never held while a database is asked
         self._pages: set[_Page] = set()
+        self._worklist: Worklist | None = None  # as the pages were told; None: nobody looks
+        self._whole: Change | None = None  # the same as it is told, once somebody has asked for it
         self._number = 0
-        self._whole: Change | None = None  # the worklist as it was last told, once asked for
         self._news = threading.Event()  # somebody has come, or it ends
-        self._stopping = False
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
+
+    @property
+    def pages(self) -> int:
+        """How many pages listen."""
+        return len(self._pages)
 
     def start(self) -> None:
         """Begin to look, in a thread."""
-        threading.Thread(target=self._run, name="feed", daemon=True).start()
+        self._thread.start()
 
     def stop(self) -> None:
-        """End every stream."""
-        self._stopping = True
+        """End every stream, and let go of the database unless that hangs."""
+        self._stopping.set()
         self._news.set()
         with self._lock:
             for page in self._pages:
                 page.tell(None)
+        self._thread.join(END_WAIT)
 
-    async def changes(self) -> AsyncIterator[Change]:
+    async def events(self) -> AsyncIterator[bytes]:
         """Yield the worklist as it is, and then each change, until the feed stops.
 
-        It ends earlier for a page that does not take what it is told.
+        It ends earlier for a page that does not take what it is told, and for all while the
+        database is away: a page then knows that what it shows is old, and begins again.
         """
         page = _Page()
         await asyncio.to_thread(self._welcome, page)
         try:
-            while (change := await page.queue.get()) is not None:
-                yield change
+            while True:
+                try:
+                    change = await page.hear()
+                except TimeoutError:
+                    yield PING
+                    continue
+                if change is None:
+                    return
+                yield change.event
         finally:
-            with self._lock:
-                self._pages.discard(page)
+            page.left = True  # the feed takes it out: the event loop waits for no lock
 
     def _welcome(self, page: _Page) -> None:
+        """Tell a page the worklist, at once where it is known, else at the first look."""
         with self._lock:
-            if self._number:  # else the first look tells everybody everything
-                if self._whole is None:
-                    self._whole = Change(self._number, _data(self._watch.rows(), whole=True))
-                page.tell(self._whole)
+            if self._worklist is not None:
+                page.tell(self._everything(self._worklist))
             self._pages.add(page)
+            if self._stopping.is_set():
+                page.tell(None)
         self._news.set()
 
+    def _everything(self, worklist: Worklist) -> Change:
+        if self._whole is None:
+            self._whole = Change.of(self._number, worklist.records(), whole=True)
+        return self._whole
+
     def _run(self) -> None:
-        while not self._stopping:
-            self._news.wait()
+        while self._news.wait() and not self._stopping.is_set():
             try:
                 self._follow()
             except DatabaseUnavailable as error:
                 log.warning("database_unavailable", loop="feed", reason=str(error))
-                self._news.clear()
-                self._news.wait(RETRY_EVERY)
-                self._news.set()
+                self._end_pages()
+            except Exception:
+                log.exception("loop_failed", loop="feed")
+                self._end_pages()
+
+    def _end_pages(self) -> None:
+        """End every stream: a page must not show as present what nobody knows to be so."""
+        with self._lock:
+            for page in self._pages:
+                page.tell(None)
+            self._pages = set()
+            self._worklist = self._whole = None
+            self._news.clear()
+        self._stopping.wait(RETRY_EVERY)
 
     def _follow(self) -> None:
         """Look and tell while anybody listens."""
         with self._database.connected() as connection:
             self._watch.forget()
-            while not self._stopping:
-                with self._lock:
-                    if not self._pages:
-                        self._news.clear()
-                        return
-                    difference = self._watch.look(connection)
-                    if difference or not self._number:
-                        first = not self._number
-                        self._number += 1
-                        self._whole = None
-                        rows, gone = (difference.rows, difference.gone) if difference else ((), ())
-                        change = Change(self._number, _data(rows, gone, whole=first))
-                        for page in self._pages:
-                            page.tell(change)
-                threading.Event().wait(LOOK_EVERY)
+            while not self._stopping.is_set():
+                begun = time.perf_counter()
+                difference = self._watch.look(connection)
+                if not self._tell(difference):
+                    return
+                took = time.perf_counter() - begun
+                self._stopping.wait(max(LOOK_EVERY, REST * took))
 
-
-def _data(rows: Iterable[WorklistRow], gone: Iterable[str] = (), *, whole: bool = False) -> str:
-    document = {"all": whole, "gone": list(gone), "rows": [row_document(row) for row in rows]}
-    return encode(document)
+    def _tell(self, difference: Difference | None) -> bool:
+        """Tell every page what has changed; say whether anybody listens."""
+        with self._lock:
+            self._pages = {page for page in self._pages if not page.left}
+            if not self._pages:
+                # What comes next is not told how it was, perhaps long ago, but how it is then.
+                self._worklist = self._whole = None
+                self._news.clear()
+                return False
+            first = self._worklist is None
+            if difference or first:
+                self._number += 1
+                self._worklist, self._whole = self._watch.worklist, None
+                if first or difference is None:
+                    change = self._everything(self._worklist)
+                else:
+                    change = Change.of(self._number, difference.rows, difference.gone, whole=False)
+                for page in self._pages:
+                    page.tell(change)
+            return True

@@ -1,5 +1,6 @@
 """The pages: HTML around what the JSON interface tells."""
 
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
@@ -7,13 +8,20 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.templating import Jinja2Templates
 
 from triage import __version__
+from triage.core.printable import printable
 from triage.core.studytype import StudyType
+from triage.errors import AmbiguousStudy, StudyNotFound
+from triage.store import queries
 from triage.web.access import Whoever
+from triage.web.api import Study
 from triage.web.department import duration, name_of, zone_named
 from triage.web.site import Here
+from triage.web.study import study_values
 
 router = APIRouter(include_in_schema=False)
 _templates = Jinja2Templates(Path(__file__).parent / "templates")
+_templates.env.filters["printable"] = printable  # for what a sender wrote
+REFRESH = "Triage-Refresh"  # the header of a page that looks whether it is up to date
 
 
 @router.get("/")
@@ -40,5 +48,32 @@ def department(
     )
 
 
+@router.get("/studies/{study}")
+def study(request: Request, site: Here, who: Whoever, study: Study) -> Response:
+    """Show a study: its views, what the network says of them, and what became of it."""
+    try:
+        study_id = queries.find_study(site.database, study)
+    except (StudyNotFound, AmbiguousStudy) as error:
+        found = [line.strip() for line in str(error).splitlines()[1:]]
+        page = _page(request, "no-study.html", who=who, name=study, found=found)
+        page.status_code = 409 if found else 404
+        return page
+    # Written before anything is shown: what cannot be written down is not shown.
+    again = REFRESH in request.headers  # by the page itself, as long as it is open
+    note = site.looks.note_part if again else site.looks.note
+    note(site.database, study_id, who.name)
+    page = _page(request, "study.html", who=who, **study_values(site, study_id))
+    return _unless_known(request, page)
+
+
 def _page(request: Request, template: str, **values: object) -> Response:
     return _templates.TemplateResponse(request, template, {"version": __version__, **values})
+
+
+def _unless_known(request: Request, page: Response) -> Response:
+    """Return the page, or a word that it is the one which the browser has shown already."""
+    tag = f'"{sha256(page.body).hexdigest()}"'
+    if request.headers.get("If-None-Match") == tag:
+        return Response(status_code=304, headers={"ETag": tag})
+    page.headers["ETag"] = tag
+    return page

@@ -12,13 +12,17 @@ from starlette.exceptions import HTTPException
 
 from triage import logs
 from triage.core.documents import encode
+from triage.core.reasons import Code, reason
 from triage.errors import (
     AmbiguousStudy,
     DatabaseUnavailable,
+    DecodersUnavailable,
     NothingToScore,
     StudyClaimed,
     StudyNotFound,
     TriageError,
+    ViewNotFound,
+    ViewUnreadable,
 )
 from triage.web.access import NotAllowed, NotLoggedIn
 
@@ -31,6 +35,9 @@ _STATUS: Mapping[type[TriageError], HTTPStatus] = {
     AmbiguousStudy: HTTPStatus.CONFLICT,
     StudyClaimed: HTTPStatus.CONFLICT,
     NothingToScore: HTTPStatus.CONFLICT,
+    ViewNotFound: HTTPStatus.NOT_FOUND,
+    ViewUnreadable: HTTPStatus.UNPROCESSABLE_ENTITY,
+    DecodersUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     NotAllowed: HTTPStatus.FORBIDDEN,
     DatabaseUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
@@ -60,7 +67,10 @@ async def _ours(request: Request, error: Exception) -> Response:
         (found for kind, found in _STATUS.items() if isinstance(error, kind)),
         HTTPStatus.INTERNAL_SERVER_ERROR,
     )
-    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+    if isinstance(error, ViewUnreadable):
+        gone = error.code == Code.PIXELS_DELETED
+        return problem(HTTPStatus.GONE if gone else status, reason(error.code, str(error)))
+    if isinstance(error, DatabaseUnavailable):
         log.warning("database_unavailable", reason=str(error))
         # The database's own words may name its server; they are for the log.
         return problem(status, "the database is not available; try again in a moment")

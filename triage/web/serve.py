@@ -1,5 +1,7 @@
 """The web process: started by the daemon with a listening socket and a line to it."""
 
+import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -8,11 +10,13 @@ import ssl
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import BinaryIO
 
+import anyio.to_thread
 import uvicorn
 
-from triage import logs
+from triage import logs, priority
 from triage.settings import Settings, WebSettings
 from triage.store.database import Database
 from triage.store.spool import Spool
@@ -23,13 +27,20 @@ from triage.web.site import Site
 
 log = logs.get(__name__)
 
+# Threads that answer; each may need a connection, and PostgreSQL has 100 for everybody.
+ANSWERS = 12
+BEAT_EVERY = 5.0  # seconds between two words to the daemon that the event loop turns
 FINISH = 3.0  # seconds for the answers in hand when the daemon is gone
 
 
 def main() -> None:
     """Run as ``python -m triage.web.serve LINE LISTENER``, both being sockets' numbers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the daemon decides when we end
-    line = socket.socket(fileno=int(sys.argv[1])).makefile("rb")
+    priority.go_as_usual()  # the receiver, which started us, goes first
+    with contextlib.suppress(OSError):  # where memory ends, this process ends, not the receiver
+        Path("/proc/self/oom_score_adj").write_text("300")
+    connection = socket.socket(fileno=int(sys.argv[1]))
+    line = connection.makefile("rb")
     listener = socket.socket(fileno=int(sys.argv[2]))
     request = json.loads(line.readline())
     logs.configure(level=request["log_level"])
@@ -58,7 +69,23 @@ def main() -> None:
     threading.Thread(target=_hear, args=(line, site, server), name="daemon", daemon=True).start()
     site.feed.start()
     log.info("web_ready", host=settings.web.host, port=listener.getsockname()[1])
-    server.run(sockets=[listener])
+    asyncio.run(_serve(server, listener, connection))
+    site.gallery.close()
+
+
+async def _serve(server: uvicorn.Server, listener: socket.socket, line: socket.socket) -> None:
+    """Answer until the server ends, and tell the daemon meanwhile that the event loop turns."""
+    anyio.to_thread.current_default_thread_limiter().total_tokens = ANSWERS
+    beating = asyncio.create_task(_beat(line))
+    await server.serve(sockets=[listener])
+    beating.cancel()
+
+
+async def _beat(line: socket.socket) -> None:
+    while True:
+        with contextlib.suppress(OSError):  # that the daemon is gone is noticed by who hears it
+            line.send(b".", socket.MSG_DONTWAIT)
+        await asyncio.sleep(BEAT_EVERY)
 
 
 def _tls(settings: WebSettings) -> Callable[..., ssl.SSLContext] | None:
@@ -73,8 +100,10 @@ def _tls(settings: WebSettings) -> Callable[..., ssl.SSLContext] | None:
 
 def _hear(line: BinaryIO, site: Site, server: uvicorn.Server) -> None:
     """Take in what the daemon says; its end is ours."""
-    for said in line:
-        site.condition = Condition.parse(said)
+    # One that was killed ends the line in the middle of a word, or with ours unheard: a reset.
+    with contextlib.suppress(OSError, ValueError):
+        for said in line:
+            site.condition = Condition.parse(said)
     site.feed.stop()
     server.should_exit = True
     threading.Event().wait(FINISH + 1)

@@ -29,3 +29,4 @@ async function renew() {
 }
 
 setInterval(renew, EVERY);
+document.addEventListener("visibilitychange", renew); // it rested while nobody looked

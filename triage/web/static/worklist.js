@@ -36,7 +36,7 @@ function show() {
   moved = new Set();
   const under = table.uidAt(hold.y);
   table.show(wanted(), table.place);
-  hold.moved = table.uidAt(hold.y) !== under;
+  if (table.uidAt(hold.y) !== under) hold.moved = true; // until the reader moves the pointer
   settle();
 }
 
@@ -73,6 +73,7 @@ function settle() {
 }
 
 function choose(uid) {
+  readAt = -TWICE; // the reader has looked: what is pressed now is meant
   table.choose(uid);
   settle();
 }

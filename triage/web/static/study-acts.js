@@ -1,0 +1,30 @@
+// The reader's side: claim, release, read. The server decides; who comes second is told.
+
+const PATIENCE = 10_000; // milliseconds
+
+export const ACTS = {
+  claim: { path: "claim", done: "Claimed.", failed: "Not claimed" },
+  release: { path: "release", done: "Released.", failed: "Not released" },
+  normal: { path: "read", finding: "normal", done: "Read: normal. W leads to the worklist.", failed: "Not marked as read" },
+  abnormal: { path: "read", finding: "abnormal", done: "Read: abnormal. W leads to the worklist.", failed: "Not marked as read" },
+};
+
+/** Do it. Return null when it is done, else the words that say why it is not. */
+export async function perform(act, study) {
+  let answer;
+  try {
+    answer = await fetch(`/api/v1/studies/${encodeURIComponent(study)}/${act.path}`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: act.finding ? JSON.stringify({ finding: act.finding }) : undefined,
+      signal: AbortSignal.timeout(PATIENCE),
+    });
+  } catch {
+    return "no answer came; look how the study is, and try again";
+  }
+  if (answer.ok) return null;
+  if (answer.status === 401) location.reload(); // to where one logs in
+  const problem = await answer.json().catch(() => ({}));
+  // The message names the study, and then speaks to the command line.
+  return (problem.detail ?? `the server answered ${answer.status}`).replace(study, "it").split("; ")[0];
+}
