@@ -26,6 +26,7 @@ from triage.settings import Settings
 from triage.store import rights, schema
 from triage.store.database import Database
 from triage.store.spool import Spool
+from triage.web import binding
 from triage.web.condition import Condition
 from triage.web.process import WebProcess
 
@@ -143,6 +144,10 @@ class Daemon:
         else:
             schema.require_latest(self._database)
         schema.try_writing(self._database)
+        if self._web:
+            binding.require_safe(self._settings.web, self._database)
+            if reason := binding.doubt(self._settings.web):
+                log.warning("web_in_doubt", reason=reason)
 
     def _close_to_others(self) -> None:
         """Narrow what an earlier start, a copy or a restore left open to others than our user."""

@@ -69,6 +69,18 @@ class StudyClaimed(TriageError):
     """Another reader holds the study; the message names the holder."""
 
 
+class UserNotFound(TriageError):
+    """No user of the web interface has this name."""
+
+
+class UserExists(TriageError):
+    """A user of the web interface has this name already."""
+
+
+class PasswordUnusable(TriageError):
+    """The password is too short, too long, or says what everybody would try first."""
+
+
 class NothingToScore(TriageError):
     """The pixel data of all of the study's images has been deleted after it was read."""
 

@@ -17,7 +17,7 @@ from triage.store.database import Database
 from triage.store.scoring import Result, save_results
 
 
-@pytest.fixture(params=["0001", "0002", "0003", "0004", "0005"])
+@pytest.fixture(params=["0001", "0002", "0003", "0004", "0005", "0006"])
 def revision(request):
     """Each schema that came before this version's."""
     return request.param
@@ -103,7 +103,7 @@ def test_a_view_that_was_scored_before_has_no_map_until_it_is_scored_again(old, 
     assert [view.map for view in scored_views(old, store.id("1.8"))] == [new]
 
 
-@pytest.mark.parametrize("target", ["0005", "0004", "0003", "0002", "0001", "base"])
+@pytest.mark.parametrize("target", ["0006", "0005", "0004", "0003", "0002", "0001", "base"])
 def test_there_is_no_way_back(database_url, target):
     database = Database(database_url)
     schema.upgrade(database, "0003")
@@ -119,7 +119,7 @@ def test_there_is_no_way_back(database_url, target):
     database.close()
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005", "0006"])
 def test_no_earlier_schema_has_a_way_back_either(old, revision):
     with pytest.raises(DatabaseUnavailable, match="restore the backup"):
         downgrade(old, "-1")

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from triage import __version__, logs
-from triage.cli import db, models, worklist
+from triage.cli import db, models, user, worklist
 from triage.cli.audit import audit
 from triage.cli.bench import bench
 from triage.cli.dataset import dataset
@@ -51,6 +51,7 @@ app.command()(bench)
 app.command()(audit)
 app.add_typer(models.app, name="model")
 app.add_typer(db.app, name="db")
+app.add_typer(user.app, name="user")
 
 
 def _show_version(wanted: bool) -> None:

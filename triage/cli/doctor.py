@@ -22,7 +22,7 @@ def doctor(
         typer.Option("--repair", help="Bring spool and database together where they have parted."),
     ] = False,
 ) -> None:
-    """Check this site: database, spool, files, rights, audit, codecs, model, certificate, receiver, queue.
+    """Check this site: database, spool, files, rights, audit, codecs, model, certificate, receiver, queue, web.
 
     Exit 1 if any failed.
     """

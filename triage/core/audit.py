@@ -24,6 +24,12 @@ class AuditKind(StrEnum):
     SHOWN = "shown"
     EXPORTED = "exported"  # images of it were written
     PIXELS_DELETED = "pixels_deleted"
+    LOGGED_IN = "logged_in"  # its detail is the address
+    LOGGED_OUT = "logged_out"
+    LOG_IN_REFUSED = "log_in_refused"  # a wrong password for somebody who is there
+    USER_ADDED = "user_added"  # its detail is the user and the role
+    USER_REMOVED = "user_removed"
+    PASSWORD_SET = "password_set"  # noqa: S105  by whom, and whose
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The certificate of the DICOM port, its key and the senders' authorities: read and checked."""
+"""The certificate of a port, its key and the senders' authorities: read and checked."""
 
 import stat
 from dataclasses import dataclass
@@ -26,7 +26,8 @@ class Files:
 
     certificate: Path
     key: Path
-    client_ca: Path | None  # None: senders need no certificate
+    client_ca: Path | None = None  # None: senders need no certificate
+    section: str = "dicom"  # of the settings, where the port has another
 
     @property
     def all(self) -> list[Path]:
@@ -36,7 +37,7 @@ class Files:
 
 @dataclass(frozen=True, kw_only=True)
 class Certificate:
-    """What the file of `dicom.tls_certificate` holds; names as RFC 4514 writes them."""
+    """What the file of `tls_certificate` holds; names as RFC 4514 writes them."""
 
     subject: str
     issuer: str
@@ -66,10 +67,12 @@ def read(files: Files, now: datetime) -> Certificate:
 
     Whether it has expired is for the caller to judge: an expired certificate can be served.
     """
-    chain = _certificates("tls_certificate", files.certificate)
+    chain = _certificates(f"{files.section}.tls_certificate", files.certificate)
     own = chain[0]
-    _check_key(files.key, own)
-    authorities = _certificates("tls_client_ca", files.client_ca) if files.client_ca else []
+    _check_key(files, own)
+    authorities = (
+        _certificates(f"{files.section}.tls_client_ca", files.client_ca) if files.client_ca else []
+    )
     return Certificate(
         subject=_name(own.subject),
         issuer=_name(own.issuer),
@@ -80,19 +83,20 @@ def read(files: Files, now: datetime) -> Certificate:
     )
 
 
-def _check_key(path: Path, own: x509.Certificate) -> None:
-    data = _content("tls_key", path)
+def _check_key(files: Files, own: x509.Certificate) -> None:
+    path, setting = files.key, f"{files.section}.tls_key"
+    data = _content(setting, path)
     try:
         key = load_pem_private_key(data, password=None)
     except TypeError as error:
         raise ConfigurationError(
-            f"dicom.tls_key={path}: the key has a password, and nobody is there to type it when "
+            f"{setting}={path}: the key has a password, and nobody is there to type it when "
             f"the daemon starts; write it without one (openssl pkey -in {path} -out NEW.pem) and "
             "let the daemon's user alone read it"
         ) from error
     except (ValueError, UnsupportedAlgorithm) as error:
         raise ConfigurationError(
-            f"dicom.tls_key={path}: is no private key in PEM form; it begins with "
+            f"{setting}={path}: is no private key in PEM form; it begins with "
             "-----BEGIN PRIVATE KEY-----, and DER is converted by openssl pkey -inform DER"
         ) from error
     of_key, of_certificate = (
@@ -101,8 +105,8 @@ def _check_key(path: Path, own: x509.Certificate) -> None:
     )
     if of_key != of_certificate:
         raise ConfigurationError(
-            f"dicom.tls_key={path}: is the key of another certificate than the first one in "
-            "dicom.tls_certificate; renew both together, ours before those of the authorities"
+            f"{setting}={path}: is the key of another certificate than the first one in "
+            f"{files.section}.tls_certificate; renew both together, ours before those of the authorities"
         )
 
 
@@ -112,18 +116,18 @@ def _doubts(
     doubts = []
     if files.key.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
         doubts.append(
-            f"dicom.tls_key={files.key}: everybody on this machine can read it; "
+            f"{files.section}.tls_key={files.key}: everybody on this machine can read it; "
             "chmod 0640 or 0600, owned by root or the daemon's user"
         )
     for number, (lower, upper) in enumerate(pairwise(chain), start=1):
         if not _is_issued_by(lower, upper):
             doubts.append(
-                f"dicom.tls_certificate={files.certificate}: certificate {number} was not issued "
+                f"{files.section}.tls_certificate={files.certificate}: certificate {number} was not issued "
                 f"by certificate {number + 1}; order them from ours to the root, or senders "
                 "will not trust ours"
             )
     doubts.extend(
-        f"dicom.tls_client_ca={files.client_ca}: {_name(authority.subject)} expired on "
+        f"{files.section}.tls_client_ca={files.client_ca}: {_name(authority.subject)} expired on "
         f"{authority.not_valid_after_utc:%Y-%m-%d}; senders with its certificates are refused"
         for authority in authorities
         if authority.not_valid_after_utc < now
@@ -144,7 +148,7 @@ def _certificates(setting: str, path: Path) -> list[x509.Certificate]:
         return x509.load_pem_x509_certificates(_content(setting, path))
     except ValueError as error:
         raise ConfigurationError(
-            f"dicom.{setting}={path}: holds no certificate in PEM form; it begins with "
+            f"{setting}={path}: holds no certificate in PEM form; it begins with "
             "-----BEGIN CERTIFICATE-----, and DER is converted by openssl x509 -inform DER"
         ) from error
 
@@ -154,7 +158,7 @@ def _content(setting: str, path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ConfigurationError(
-            f"dicom.{setting}={path}: cannot be read ({error.strerror}); correct the path, or "
+            f"{setting}={path}: cannot be read ({error.strerror}); correct the path, or "
             "let the daemon's user read it"
         ) from error
 

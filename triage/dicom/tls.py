@@ -71,7 +71,7 @@ class Certificates:
         found = certificate.read(self._files, now)
         self._names = (found.subject, found.issuer)
         self._for_peers, self._for_ourselves = contexts(self._files)
-        _tell(found, now)
+        _tell(self._files, found, now)
 
 
 def contexts(files: Files) -> tuple[ssl.SSLContext, ssl.SSLContext]:
@@ -88,7 +88,7 @@ def contexts(files: Files) -> tuple[ssl.SSLContext, ssl.SSLContext]:
             for_peers.load_verify_locations(files.client_ca)
     except (OSError, ValueError) as error:  # ssl.SSLError among them: too weak a key
         raise ConfigurationError(
-            f"dicom.tls_certificate={files.certificate}: cannot be used "
+            f"{files.section}.tls_certificate={files.certificate}: cannot be used "
             f"({words(getattr(error, 'reason', None) or str(error))}); RFC 9325 asks for RSA of "
             "2048 bits or ECDSA of 256, signed with SHA-256 or better"
         ) from error
@@ -190,8 +190,9 @@ def _stamp(files: Files) -> tuple[tuple[int, int, int], ...]:
     return tuple(stamps)
 
 
-def _tell(found: Certificate, now: datetime) -> None:
+def _tell(files: Files, found: Certificate, now: datetime) -> None:
     fields = {
+        "setting": f"{files.section}.tls_certificate",
         "subject": found.subject,
         "not_after": found.not_after.isoformat(),
         "days": found.remaining(now).days,

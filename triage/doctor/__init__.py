@@ -14,6 +14,7 @@ from triage.doctor.storage import (
     check_rights,
     check_spool,
 )
+from triage.doctor.web import check_web
 from triage.errors import TriageError
 from triage.settings import Settings
 
@@ -36,6 +37,7 @@ def examine(settings: Settings, *, repair: bool = False) -> Iterator[Finding]:
         "certificate": check_certificate,
         "receiver": check_receiver,
         "queue": check_queue,
+        "web": check_web,
     }
     for name, check in checks.items():
         try:
@@ -59,4 +61,5 @@ _ACTIONS = {
     "goes on with the files that it had",
     "receiver": "look into the daemon's log",
     "queue": "look into the daemon's log",
+    "web": "do what the message says; until then triage serve does not start",
 }

@@ -1,12 +1,12 @@
 """The section `dicom`: the port, who may send, and how much."""
 
 from functools import cached_property
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from triage.settings.section import Port, Seconds, Section
+from triage.settings.section import Network, Port, Seconds, Section, network_of
 
 
 def _ae_title(value: str) -> str:
@@ -24,19 +24,7 @@ class Peer(Section):
     """An entry of the allow-list; what is left out admits any."""
 
     ae_title: AETitle | None = None
-    address: str | None = None
-
-    @field_validator("address")
-    @classmethod
-    def _address_or_network(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                ip_network(value)
-            except ValueError as error:  # of a host's name, too: names can be forged
-                raise ValueError(
-                    f"{error}; give an address (192.0.2.10) or a network (192.0.2.128/25)"
-                ) from error
-        return value
+    address: Network | None = None
 
     @model_validator(mode="after")
     def _of_somebody(self) -> Self:
@@ -46,15 +34,8 @@ class Peer(Section):
 
     @cached_property
     def network(self) -> IPv4Network | IPv6Network | None:
-        """The addresses that the entry admits; an IPv4 one may be written in IPv6's clothes."""
-        if self.address is None:
-            return None
-        network = ip_network(self.address)
-        if network.version == 6 and network.prefixlen >= 96:
-            mapped = network.network_address.ipv4_mapped
-            if mapped is not None:
-                return ip_network((mapped, network.prefixlen - 96))
-        return network
+        """The addresses that the entry admits."""
+        return None if self.address is None else network_of(self.address)
 
 
 class DicomSettings(Section):

@@ -98,10 +98,10 @@ def note_access(
         note(connection, study_id, kind, actor, now, detail=detail)
 
 
-def note_file(
+def note_other(
     connection: Connection, kind: AuditKind, actor: str, now: datetime, detail: str
 ) -> None:
-    """Write an entry about a file that belongs to no study."""
+    """Write an entry about no study: a file that belongs to none, or a user."""
     connection.execute(insert(audit).values(at=now, kind=kind, actor=actor, detail=detail))
 
 

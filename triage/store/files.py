@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from triage.core.audit import OURSELVES, AuditKind
 from triage.core.study import InstanceState
-from triage.store.audit import note_file
+from triage.store.audit import note_other
 from triage.store.database import Database
 from triage.store.derive import lock_studies
 from triage.store.tables import instance, study
@@ -127,7 +127,7 @@ def set_aside(
     with database.writing() as connection:
         if not _has_no_row(connection, database, digest):
             return False
-        note_file(connection, AuditKind.QUARANTINED, OURSELVES, now, f"{digest}.dcm: {why}")
+        note_other(connection, AuditKind.QUARANTINED, OURSELVES, now, f"{digest}.dcm: {why}")
     with database.writing() as connection:
         return _has_no_row(connection, database, digest) and move()
 

@@ -290,3 +290,26 @@ audit = Table(
     Index("ix_audit_kind", "kind", "at", "id"),
     Index("ix_audit_study_instance_uid", "study_instance_uid", "at", "id"),
 )
+
+# Who may log in to the web interface. What they did stands in the audit trail by name, so that a
+# user can be removed. ("user" is a word of SQL.)
+web_user = Table(
+    "web_user",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("role", Text, nullable=False),
+    Column("password", Text, nullable=False),  # its hash, see triage.web.passwords
+    Column("created_at", Moment, nullable=False),
+    Column("password_set_at", Moment, nullable=False),
+)
+
+# Who is logged in: a few at a time, for those that are over go when somebody logs in.
+web_session = Table(
+    "web_session",
+    metadata,
+    # The SHA-256 of what the browser holds: who reads this table is not logged in by that.
+    Column("digest", String(64), primary_key=True),
+    Column("user_id", Key, ForeignKey("web_user.id"), nullable=False),
+    Column("ends_at", Moment, nullable=False),
+)

@@ -20,7 +20,7 @@ from triage.pipeline.rescore import Rescorer
 from triage.store import audit, queries, reading
 from triage.web import metrics as measurements
 from triage.web import models
-from triage.web.access import NotAllowed, Person, Role, Whoever
+from triage.web.access import NotAllowed, Person, Role, Whoever, while_admitted
 from triage.web.department import zone_named
 from triage.web.openapi import problems
 from triage.web.operations import measure
@@ -100,10 +100,10 @@ def department(site: Here, _who: Whoever, zone: Zone = "UTC") -> Response:
         }
     },
 )
-async def events(site: Here, _who: Whoever) -> Response:
+async def events(site: Here, who: Whoever) -> Response:
     """Stream the worklist as it is, and then what changes on it."""
     return StreamingResponse(
-        site.feed.events(),
+        while_admitted(site, who, site.feed.events()),
         media_type="text/event-stream",
         # nginx would else keep what changes until its buffer is full.
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},

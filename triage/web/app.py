@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from triage import __version__
-from triage.web import api, openapi, operations, pages, pictures, problems
+from triage.web import api, openapi, operations, pages, pictures, problems, sessions
+from triage.web.access import caller
+from triage.web.limits import SmallBodies
 from triage.web.site import Site
 
 STATIC = Path(__file__).parent / "static"
@@ -29,7 +31,8 @@ _POLICY = "; ".join(
 _HEADERS = {
     "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    # Not "no-referrer": what changes something would then come with the Origin "null" (Fetch 3.2).
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
@@ -43,11 +46,13 @@ def make_app(site: Site) -> FastAPI:
         openapi_url="/api/v1/openapi.json",
         docs_url=None,  # they would load from elsewhere
         redoc_url=None,
+        dependencies=[Depends(caller)],  # turns away what a page of another site has sent
     )
     app.state.site = site
     problems.install(app)
+    app.add_middleware(SmallBodies)
     app.add_middleware(_Headers)
-    for router in (api.router, pictures.router, operations.router, pages.router):
+    for router in (api.router, pictures.router, operations.router, pages.router, sessions.router):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     openapi.describe(app)

@@ -1,6 +1,7 @@
 """What watches over the daemon asks: is it alive, can it work, what has it done.
 
-Nothing here tells of a patient, a peer or a place; who reaches the port may ask.
+Nothing here tells of a patient, a peer or a place. Whether the process lives may be asked by who
+reaches the port; the rest by this machine, `web.monitors`, and who has a name.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from triage.core.documents import encode
 from triage.core.load import Load
 from triage.errors import DatabaseUnavailable, SpoolFull, SpoolUnavailable
 from triage.pipeline.channel import ScorerState
+from triage.web.access import Watcher
 from triage.web.metrics import Measured, exposition
 from triage.web.models import Readiness
 from triage.web.openapi import problems
@@ -36,7 +38,11 @@ async def healthz() -> Response:
     return Response("ok\n", media_type="text/plain")
 
 
-@router.get("/readyz", responses={200: {"model": Readiness}, 503: {"model": Readiness}})
+@router.get(
+    "/readyz",
+    dependencies=[Watcher],
+    responses={200: {"model": Readiness}, 503: {"model": Readiness}, **problems(401, 403)},
+)
 async def readyz(site: Here) -> Response:
     """Say whether database, spool, scorer and daemon can work; 503 where one cannot."""
     checks = await _checks(site)
@@ -50,9 +56,10 @@ async def readyz(site: Here) -> Response:
 
 @router.get(
     "/metrics",
+    dependencies=[Watcher],
     responses={
         200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
-        **problems(422),
+        **problems(401, 403, 422),
     },
     response_class=Response,
 )

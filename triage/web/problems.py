@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 
 from triage import logs
@@ -22,7 +24,7 @@ from triage.errors import (
     ViewNotFound,
     ViewUnreadable,
 )
-from triage.web.access import NotAllowed
+from triage.web.access import NotAllowed, NotLoggedIn
 
 log = logs.get(__name__)
 
@@ -58,7 +60,9 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-async def _ours(_request: Request, error: Exception) -> Response:
+async def _ours(request: Request, error: Exception) -> Response:
+    if isinstance(error, NotLoggedIn):
+        return _log_in_first(request, error)
     status = next(
         (found for kind, found in _STATUS.items() if isinstance(error, kind)),
         HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -71,6 +75,24 @@ async def _ours(_request: Request, error: Exception) -> Response:
         # The database's own words may name its server; they are for the log.
         return problem(status, "the database is not available; try again in a moment")
     return problem(status, str(error))
+
+
+def _log_in_first(request: Request, error: NotLoggedIn) -> Response:
+    """Send a person to the log-in; a program gets the status."""
+    path = request.url.path
+    if request.method != "GET" or path.startswith("/api/") or not _is_browsing(request):
+        # RFC 9110 11.6.1 wants a challenge; what a log-in form asks for has no registered name.
+        return problem(
+            HTTPStatus.UNAUTHORIZED,
+            f"{error}: POST name and password to /login",
+            {"WWW-Authenticate": 'Cookie realm="Triage"'},
+        )
+    to = f"{path}?{request.url.query}" if request.url.query else path
+    return RedirectResponse(f"/login?to={quote(to, safe='')}", HTTPStatus.SEE_OTHER)
+
+
+def _is_browsing(request: Request) -> bool:
+    return "text/html" in request.headers.get("accept", "")
 
 
 async def _http(_request: Request, error: Exception) -> Response:

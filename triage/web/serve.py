@@ -6,8 +6,10 @@ import json
 import os
 import signal
 import socket
+import ssl
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,7 +17,7 @@ import anyio.to_thread
 import uvicorn
 
 from triage import logs, priority
-from triage.settings import Settings
+from triage.settings import Settings, WebSettings
 from triage.store.database import Database
 from triage.store.spool import Spool
 from triage.web.app import make_app
@@ -61,6 +63,7 @@ def main() -> None:
             proxy_headers=False,  # `triage.web.access` decides whom to believe
             timeout_graceful_shutdown=int(FINISH),
             lifespan="off",
+            ssl_context_factory=_tls(settings.web),
         )
     )
     threading.Thread(target=_hear, args=(line, site, server), name="daemon", daemon=True).start()
@@ -83,6 +86,16 @@ async def _beat(line: socket.socket) -> None:
         with contextlib.suppress(OSError):  # that the daemon is gone is noticed by who hears it
             line.send(b".", socket.MSG_DONTWAIT)
         await asyncio.sleep(BEAT_EVERY)
+
+
+def _tls(settings: WebSettings) -> Callable[..., ssl.SSLContext] | None:
+    """Return what makes the context of uvicorn's handshakes; None to go without TLS."""
+    if not settings.tls_certificate:
+        return None
+    from triage.web.tls import context_of, files_of  # which bring pydicom along
+
+    files = files_of(settings)
+    return (lambda *_: context_of(files)) if files else None
 
 
 def _hear(line: BinaryIO, site: Site, server: uvicorn.Server) -> None:

@@ -14,6 +14,7 @@ from triage.web.department import Figures
 from triage.web.feed import Feed
 from triage.web.gallery import Gallery
 from triage.web.health import Health
+from triage.web.limits import LogIns
 from triage.web.looks import Looks
 
 
@@ -26,6 +27,7 @@ class Site:
     spool: Spool
     feed: Feed
     condition: Condition
+    log_ins: LogIns = field(default_factory=LogIns)
     gallery: Gallery = field(default_factory=Gallery)
     looks: Looks = field(default_factory=Looks)
     figures: Figures = field(init=False)
