@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -184,6 +185,8 @@ def test_keep_leaves_a_daemon_that_the_printed_commands_reach(run, left_over):
         assert len(json.loads(shown.stdout)) == 8
         assert Path(daemon["spool"]).is_dir()
         subprocess.run(["echoscu", "127.0.0.1", str(daemon["port"])], check=True)
+        with urllib.request.urlopen(daemon["page"]) as answer:  # noqa: S310  our own
+            assert b"worklist" in answer.read()
     finally:
         os.kill(daemon["process"], signal.SIGTERM)
         wait_for(lambda: gone(daemon["process"]))

@@ -151,6 +151,7 @@ def _document(outcome: "Outcome") -> dict[str, object]:
             "process": daemon.process.pid,
             "host": "127.0.0.1",
             "port": daemon.port,
+            "page": daemon.page,
             "folder": daemon.folder,
             "database": daemon.database,
             "spool": daemon.spool,
@@ -165,7 +166,8 @@ def _where_next(outcome: "Outcome") -> str:
     if not outcome.kept:
         return (
             "\nThe daemon is stopped and its folder is gone; `triage quickstart --keep` leaves both,\n"
-            "and says how to ask it by the command line, by SQL and with DCMTK."
+            "and says how to look at its worklist in a browser and by the command line, by SQL, and\n"
+            "with DCMTK."
         )
     daemon = outcome.daemon
     triage = f"triage --config {shlex.quote(str(daemon.config))}"
@@ -178,6 +180,7 @@ The daemon runs on: process {daemon.process.pid}, DICOM at 127.0.0.1:{daemon.por
   log       {daemon.log}
 
 Look further:
+  {daemon.page} in a browser
   {triage} worklist
   {triage} show {outcome.rows[0].accession_number if outcome.rows else "STUDY"}
   sqlite3 -header -column {shlex.quote(str(daemon.database))} "{query}"

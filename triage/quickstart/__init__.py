@@ -71,7 +71,9 @@ def run(places: Sequence[Path], *, model: Path | None, keep: bool, audience: Aud
     _check_model(model, audience)
     with _folder(keep=keep) as folder:
         gathered = _gather(places, folder / "studies", audience)
-        with running(folder, model, keep=keep) as daemon:
+        # The page is for whoever looks further.
+        roles = ("receive", "score", "web") if keep else ("receive", "score")
+        with running(folder, model, keep=keep, roles=roles) as daemon:
             audience.say(f"The daemon accepts associations at {HOST}:{daemon.port}.")
             refused = _send(gathered.files, daemon, audience)
             rows = _watch(daemon, audience)

@@ -34,12 +34,18 @@ class Daemon:
 
     folder: Path
     port: int
+    web_port: int
     process: subprocess.Popen[bytes]
 
     @property
     def config(self) -> Path:
         """Its settings file."""
         return self.folder / "triage.toml"
+
+    @property
+    def page(self) -> str:
+        """Where its worklist is shown."""
+        return f"http://{HOST}:{self.web_port}/"
 
     @property
     def database(self) -> Path:
@@ -104,12 +110,19 @@ def running(
             # Ctrl-C is ours to handle, and a kept daemon outlives the terminal.
             start_new_session=True,
         )
-    daemon = Daemon(folder=folder, port=values["dicom"]["port"], process=process)
+    daemon = Daemon(
+        folder=folder,
+        port=values["dicom"]["port"],
+        web_port=values["web"]["port"],
+        process=process,
+    )
     try:
         _await(daemon, "ready")
         if model is not None and "score" in roles:
             # It receives already; we wait so that the first score comes while images do.
             _await(daemon, "scorer_ready", "no_model")
+        if "web" in roles:
+            _await(daemon, "web_ready", "web_unavailable")
         yield daemon
     except BaseException:
         keep = False
@@ -135,6 +148,16 @@ def _values(folder: Path, model: Path | None) -> dict[str, dict[str, Any]]:
             "tls_client_ca": "",
         },
         "study": {"quiet": QUIET},
+        "web": {
+            "host": HOST,
+            "port": _free_port(),
+            "tls_certificate": "",
+            "tls_key": "",
+            "trust_loopback": True,
+            "proxy_addresses": [],
+            "proxy_header": "",
+            "proxy_administrators": [],
+        },
         # Without one, the name of what may be put there later: empty is the reference model.
         "model": {
             "path": str(model.resolve() if model else folder / "model.safetensors"),

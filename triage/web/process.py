@@ -106,7 +106,8 @@ class WebProcess:
             try:
                 process = subprocess.Popen(  # noqa: S603  our own interpreter and module
                     [
-                        *(sys.executable, "-m", "triage.web.serve"),
+                        sys.executable,
+                        *("-m", "triage.web.serve"),
                         *(str(theirs.fileno()), str(listener.fileno())),
                     ],
                     pass_fds=[theirs.fileno(), listener.fileno()],
