@@ -81,8 +81,10 @@ class Machine:
 
     @property
     def scorer_pid(self) -> int:
-        """The daemon's only child; 0 while there is none."""
-        found = self.run(f"cat /proc/{self.main_pid}/task/*/children", check=False).split()
+        """The daemon's child that scores; 0 while there is none."""
+        children = f"$(cat /proc/{self.main_pid}/task/*/children)"
+        look = f"for p in {children}; do grep -q pipeline.score /proc/$p/cmdline && echo $p; done"
+        found = self.run(look, check=False).split()
         return int(found[0]) if found else 0
 
     @property
@@ -214,7 +216,7 @@ def make_work(folder: Path) -> None:
     from triage.research.samples import write_phantoms
 
     folder.mkdir(mode=0o700, parents=True)
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
     subprocess.run([*build, "--wheel-dir", folder, REPOSITORY], check=True)
     weights = {name: tensor.half() for name, tensor in densenet169().state_dict().items()}
     card = Card(
