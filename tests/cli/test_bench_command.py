@@ -1,12 +1,19 @@
 """`triage bench`: real daemons, real senders, a little of each."""
 
 import json
+import os
+import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from tests.support.daemon import environment
+from tests.support.processes import naming
+from tests.support.waiting import wait_until
 from triage import bench as measuring
 from triage.bench import decoding, objects, receiving, together
 
@@ -103,3 +110,63 @@ def test_where_the_daemon_does_not_start_it_says_why_and_leaves_nothing(
     assert code == 1
     assert "the daemon ended" in err
     assert list(Path(tmp_path).iterdir()) == []
+
+
+@pytest.fixture
+def begun(tmp_path):
+    """Return a function that starts the command itself, without a model, in *tmp_path*."""
+    running = []
+
+    def begin(**settings):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "triage", "bench", "--directory", tmp_path],
+            env=environment() | {"TRIAGE_MODEL__PATH": str(tmp_path / "absent")} | settings,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            # As a terminal starts it; who runs the tests may have it ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+        )
+        running.append(process)
+        return process
+
+    yield begin
+    for process in running:
+        process.kill()
+        process.wait()
+    for left in naming(tmp_path):
+        os.kill(left, signal.SIGKILL)
+
+
+def receives(folder):
+    logs = folder.glob("triage-bench-*/receiving/daemon.log")
+    return any('"ready"' in log.read_text() for log in logs)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["kill", "terminal gone"])
+@pytest.mark.parametrize(
+    "moment",
+    [lambda folder: any(folder.glob("triage-bench-*/receiving")), receives],
+    ids=["as the daemon starts", "as it receives"],
+)
+def test_whoever_ends_it_leaves_neither_a_daemon_nor_a_folder(begun, tmp_path, number, moment):
+    process = begun()
+    wait_until(lambda: moment(tmp_path), "it works")
+    process.send_signal(number)
+
+    assert process.wait(60) == 128 + number
+    assert list(tmp_path.iterdir()) == []
+    assert naming(tmp_path) == []
+
+
+@pytest.mark.postgres
+def test_whoever_ends_it_leaves_nothing_in_the_site_s_postgresql(begun, new_database, tmp_path):
+    url = new_database("postgres")
+    process = begun(TRIAGE_DATABASE__URL=url)
+    wait_until(lambda: receives(tmp_path), "it receives")
+    process.terminate()
+
+    assert process.wait(60) == 128 + signal.SIGTERM
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        assert not connection.execute(
+            "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'triage%'"
+        ).fetchall()

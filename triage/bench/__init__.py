@@ -20,6 +20,7 @@ from triage.bench.decoding import Decoded
 from triage.bench.receiving import Received
 from triage.bench.together import Together
 from triage.core.capacity import Capacity, capacity
+from triage.ending import uninterrupted
 from triage.errors import ModelUnusable, UsageError
 from triage.model.card import chosen_paths
 from triage.model.cores import usable_cores
@@ -151,7 +152,8 @@ def _folder(beside: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        with uninterrupted():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _machine(folder: Path, database: str) -> dict[str, Any]:

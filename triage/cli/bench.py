@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from triage.cli.output import JsonOption, print_json, print_lines, print_table, settings_of, tell
+from triage.ending import orderly
 
 if TYPE_CHECKING:
     from triage.bench import Report
@@ -39,9 +40,10 @@ def bench(
     settings = settings_of(context)
     if model is not None:
         settings = settings.model_copy(update={"model": settings.model.naming(model)})
-    report = run(
-        settings, directory=directory, sqlite=sqlite, say=(lambda _: None) if json else tell
-    )
+    with orderly():
+        report = run(
+            settings, directory=directory, sqlite=sqlite, say=(lambda _: None) if json else tell
+        )
     if json:
         print_json(_document(report))
     else:
