@@ -1,5 +1,6 @@
 """`triage bench`: real daemons, real senders, a little of each."""
 
+import importlib.util
 import json
 import os
 import signal
@@ -16,6 +17,8 @@ from tests.support.processes import naming
 from tests.support.waiting import wait_until
 from triage import bench as measuring
 from triage.bench import decoding, objects, receiving, together
+
+SPEC = importlib.util.spec_from_loader("openvino", loader=None)
 
 
 @pytest.fixture
@@ -56,6 +59,21 @@ def test_every_stage_is_measured_and_the_slowest_named(triage, little, random_mo
     assert report["capacity"]["limit"] in ("receiving", "decoding", "scoring")
     assert report["capacity"]["limit"] in report["capacity"]["sentence"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_engine_that_fails_is_listed_with_its_reason(
+    triage, little, random_model, tmp_path, monkeypatch
+):
+    monkeypatch.delitem(sys.modules, "triage.model.engines.openvino", raising=False)
+    # Found where it is looked for, and then none of its parts can be loaded.
+    monkeypatch.setitem(sys.modules, "openvino", importlib.util.module_from_spec(SPEC))
+
+    code, out, err = triage("bench", "--model", random_model, "--directory", tmp_path)
+
+    assert code == 0, err
+    assert "openvino float32 on cpu fails: " in out
+    assert "OpenVINO is installed and cannot be loaded" in out
+    assert "This machine carries" in out
 
 
 @pytest.mark.soak

@@ -1,5 +1,6 @@
 """Each engine gives the numbers of the network itself; and which of them is taken."""
 
+import os
 import subprocess
 import sys
 import time
@@ -8,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tests.support.daemon import environment
 from tests.support.models import EXACT
@@ -195,6 +197,42 @@ def test_what_is_not_installed_is_said_and_the_next_is_taken(take, monkeypatch):
         take({}, backend="openvino", precision="float32")
     with pytest.raises(ConfigurationError, match=r"none will do here: openvino.*not installed"):
         take({}, backend="openvino")
+
+
+@pytest.fixture
+def broken_openvino(tmp_path):
+    """Return the environment of a process whose OpenVINO is installed and lacks a library."""
+    package = tmp_path / "packages" / "openvino"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(
+        "raise ImportError('libtbb.so.12: cannot open shared object file')"
+    )
+    path = os.pathsep.join([str(package.parent), environment()["PYTHONPATH"]])
+    return environment() | {"PYTHONPATH": path, "TRIAGE_MODEL__DEVICE": "cpu"}
+
+
+@pytest.mark.parametrize("command", ["score", "doctor"])
+def test_an_openvino_that_cannot_be_loaded_is_said_with_what_to_do(
+    broken_openvino, pristine, tmp_path, command
+):
+    picture = tmp_path / "view.png"
+    Image.fromarray(np.zeros((60, 40), np.uint8)).save(picture)
+    asked = {"TRIAGE_MODEL__BACKEND": "openvino", "TRIAGE_MODEL__PRECISION": "float32"}
+
+    done = subprocess.run(
+        [sys.executable, "-m", "triage", command, *([picture] if command == "score" else [])],
+        env=broken_openvino | asked | {"TRIAGE_MODEL__PATH": str(pristine)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+
+    said = done.stdout + done.stderr
+    assert done.returncode == (2 if command == "score" else 1), said
+    assert "libtbb.so.12" in said
+    assert f"{sys.executable} -m pip install --force-reinstall 'openvino>=2026.4'" in said
+    assert "Traceback" not in said
+    assert "process_failed" not in said
 
 
 def test_a_processor_without_bfloat16_is_left_its_float32(take, monkeypatch):

@@ -29,7 +29,7 @@ from triage.settings import Settings
 from triage.store.scratch import scratch_schema
 
 if TYPE_CHECKING:
-    from triage.bench.scoring import Scored
+    from triage.bench.scoring import Failed, Scored
     from triage.model.scorer import Scorer
 
 NEEDED = 2_500_000_000  # bytes: what is sent, and what the daemon makes of it
@@ -43,6 +43,7 @@ class Report:
     receiving: list[Received] = field(default_factory=list)
     decoding: list[Decoded] = field(default_factory=list)
     scoring: "list[Scored]" = field(default_factory=list)
+    failed: "list[Failed]" = field(default_factory=list)  # engines
     together: Together | None = None
     capacity: Capacity | None = None
     without: str = ""  # why nothing was scored
@@ -75,14 +76,22 @@ def run(
         if scorer is None:
             return report
         say("Scoring ...")
-        from triage.bench import scoring
-
-        report.scoring += scoring.measure(settings.model, scorer)
+        _score(report, settings, scorer)
         say("All of it ...")
         with _daemon(folder / "together", settings, url, ["receive", "score"]) as daemon:
             report.together = together.measure(daemon, folder)
         report.capacity = _capacity(report, report.together)
     return report
+
+
+def _score(report: Report, settings: Settings, scorer: "Scorer") -> None:
+    from triage.bench import scoring
+
+    for one in scoring.measure(settings.model, scorer):
+        if isinstance(one, scoring.Failed):
+            report.failed.append(one)
+        else:
+            report.scoring.append(one)
 
 
 def _picture_for(scorer: "Scorer | None") -> tuple[int, str]:

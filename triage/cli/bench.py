@@ -101,6 +101,10 @@ def _print(report: "Report") -> None:
     )
     if report.scoring:
         _print_scoring(report)
+    print_lines(
+        f"{one.backend} {one.precision} on {one.device} fails: {one.reason}"
+        for one in report.failed
+    )
     if report.together is not None and report.capacity is not None:
         print_lines(
             [
@@ -128,7 +132,7 @@ def _print_scoring(report: "Report") -> None:
             [
                 "*" if engine in chosen else "",
                 " ".join(engine),
-                *(f"{rates[batch]:.1f}" for batch in batches),
+                *(f"{rates[batch]:.1f}" if batch in rates else "" for batch in batches),
             ]
             for engine, rates in engines.items()
         ],
