@@ -3,17 +3,20 @@
 import importlib.util
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from tests.support.daemon import environment
-from tests.support.processes import naming
+from tests.support.processes import decoders_of, naming
 from tests.support.waiting import wait_until
 from triage import bench as measuring
 from triage.bench import decoding, objects, receiving, together
@@ -73,6 +76,29 @@ def test_an_engine_that_fails_is_listed_with_its_reason(
     assert code == 0, err
     assert "openvino float32 on cpu fails: " in out
     assert "OpenVINO is installed and cannot be loaded" in out
+    assert "This machine carries" in out
+
+
+def test_a_decoder_that_dies_costs_its_row_alone(
+    triage, little, random_model, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(decoding, "SECONDS", 3.0)  # and so it dies while it works
+
+    def kill():
+        # The last that is written before the first is measured.
+        wait_until(lambda: any(tmp_path.glob("*/decoding/*.4.90.dcm")), "it decodes", seconds=90)
+        time.sleep(1)
+        for decoder in decoders_of(os.getpid()):
+            os.kill(decoder, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    code, out, err = triage("bench", "--model", random_model, "--directory", tmp_path)
+    killer.join()
+
+    assert code == 0, err
+    assert re.search(r"Explicit VR Little Endian: .*signal 9", out)
+    assert re.search(r"JPEG 2000 .*\d +\d+\.\d *\n", out)
     assert "This machine carries" in out
 
 

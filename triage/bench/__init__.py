@@ -103,15 +103,14 @@ def _picture_for(scorer: "Scorer | None") -> tuple[int, str]:
 
 
 def _capacity(report: Report, whole: Together) -> Capacity:
-    large = [one for one in report.receiving if one.objects == "large"]
-    native = report.decoding[0]
+    rates = {
+        "receiving": [one.per_second for one in report.receiving if one.objects == "large"],
+        # What is sent is native, the first in the table.
+        "decoding": [one.per_second for one in report.decoding[:1] if one.per_second],
+        "scoring": [one.per_second for one in report.scoring if one.chosen],
+    }
     return capacity(
-        whole.per_second,
-        {
-            "receiving": max(one.per_second for one in large),
-            "decoding": native.per_second,
-            "scoring": max(one.per_second for one in report.scoring if one.chosen),
-        },
+        whole.per_second, {stage: max(found) for stage, found in rates.items() if found}
     )
 
 

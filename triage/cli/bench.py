@@ -92,13 +92,14 @@ def _print(report: "Report") -> None:
             [
                 one.name,
                 f"{one.bytes / 1e6:.1f} MB",
-                f"{one.milliseconds:.0f}",
-                f"{one.per_second:.1f}",
+                "" if one.milliseconds is None else f"{one.milliseconds:.0f}",
+                "" if one.per_second is None else f"{one.per_second:.1f}",
             ]
             for one in report.decoding
         ],
         title="\ndecoding 2500 x 2000 pixels of 12 bits",
     )
+    print_lines(f"{one.name}: {one.reason}" for one in report.decoding if one.reason)
     if report.scoring:
         _print_scoring(report)
     print_lines(
