@@ -61,6 +61,10 @@ def test_every_stage_is_measured_and_the_slowest_named(triage, little, random_mo
     assert report["together"]["views"] == 6
     assert report["capacity"]["limit"] in ("receiving", "decoding", "scoring")
     assert report["capacity"]["limit"] in report["capacity"]["sentence"]
+    assert "MB, uncompressed) an hour" in report["capacity"]["sentence"]
+    slowest = min(report["decoding"], key=lambda one: one["per_second"])
+    assert f"of {slowest['name']}, the slowest to decode" in report["capacity"]["sentence"]
+    assert report["capacity"]["slowest_per_hour"] < report["capacity"]["studies_per_hour"]
     assert list(tmp_path.iterdir()) == []
 
 

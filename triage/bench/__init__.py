@@ -19,7 +19,7 @@ from triage.bench import decoding, receiving, together
 from triage.bench.decoding import Decoded
 from triage.bench.receiving import Received
 from triage.bench.together import Together
-from triage.core.capacity import Capacity, capacity
+from triage.core.capacity import Capacity, Slower, capacity
 from triage.ending import uninterrupted
 from triage.errors import ModelUnusable, UsageError
 from triage.model.card import chosen_paths
@@ -110,7 +110,18 @@ def _capacity(report: Report, whole: Together) -> Capacity:
         "scoring": [one.per_second for one in report.scoring if one.chosen],
     }
     return capacity(
-        whole.per_second, {stage: max(found) for stage, found in rates.items() if found}
+        whole.per_second,
+        {stage: max(found) for stage, found in rates.items() if found},
+        sent=f"{report.decoding[0].bytes / 1e6:.0f} MB, uncompressed",
+        slowest=min(
+            (
+                Slower(name=one.name, per_second=one.per_second)
+                for one in report.decoding
+                if one.per_second
+            ),
+            key=lambda one: one.per_second,
+            default=None,
+        ),
     )
 
 
