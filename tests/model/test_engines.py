@@ -75,6 +75,21 @@ def test_what_an_engine_gave_stays_when_it_runs_again(kind, network):
     assert np.array_equal(before.maps, kept[1])
 
 
+def test_where_a_view_of_a_batch_fails_none_is_left_running(network):
+    module, views = network
+    side = views.shape[-1]
+    engine = engine_of(
+        Kind("openvino", "cpu", "float32"), fold(module), side=side, threads=len(views)
+    )
+    before = engine.run(views)
+
+    with pytest.raises(RuntimeError, match="shape"):
+        engine.run([*views[:-1], np.zeros((3, 8, 8), np.float32)])
+
+    # One that still runs would be busy, and read what is no longer its own.
+    assert engine.run(views).logits == pytest.approx(before.logits)
+
+
 @pytest.mark.parametrize("kind", [ON_CPU[0], ON_CPU[1]], ids=str)
 def test_an_ensemble_is_the_mean_of_its_members_by_every_engine(kind, save, card):
     other = replace(
