@@ -14,6 +14,7 @@ from PIL import Image
 from pydicom.data import get_testdata_file
 
 from tests.support.daemon import EXACT
+from tests.support.processes import naming
 from tests.support.reference import with_reference_model, without_reference_model
 
 COMMAND = [*without_reference_model(), "quickstart"]
@@ -192,15 +193,25 @@ def test_keep_leaves_a_daemon_that_the_printed_commands_reach(run, left_over):
         wait_for(lambda: gone(daemon["process"]))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "kill"])
-def test_an_interruption_stops_the_daemon_and_removes_the_folder(environment, left_over, number):
-    # Python ignores SIGINT in a child of a background job unless it is given back.
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGINT, signal.SIGTERM, signal.SIGHUP],
+    ids=["Ctrl-C", "kill", "terminal gone"],
+)
+def test_an_interruption_stops_the_daemon_and_removes_the_folder(
+    environment, left_over, tmp_path, number
+):
+    def as_a_terminal_starts_it():
+        # Python ignores SIGINT in a child of a background job unless it is given back.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
     process = subprocess.Popen(
         COMMAND,
         env=environment,
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=as_a_terminal_starts_it,
     )
     for line in process.stdout:
         if "accepts associations" in line:
@@ -211,3 +222,4 @@ def test_an_interruption_stops_the_daemon_and_removes_the_folder(environment, le
 
     assert process.wait(60) != 0
     assert left_over() == []
+    assert naming(tmp_path) == []

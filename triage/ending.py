@@ -1,7 +1,12 @@
-"""SIGTERM and SIGINT, for a main thread that waits for them."""
+"""The signals that end a process: for a main thread that waits for them, and for one that works."""
 
 import signal
 import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
 
 
 class Ending:
@@ -24,3 +29,50 @@ class Ending:
     def wait(self) -> None:
         """Return once it was said, also if that was before."""
         self._heard.recv(1)
+
+
+@contextmanager
+def orderly() -> Iterator[None]:
+    """Let a kill and a closed terminal end what is inside as Ctrl-C does, so that it cleans up.
+
+    SIGTERM and SIGHUP become SystemExit with a shell's status, 128 and the number. One that is
+    ignored stays so (nohup). Of the main thread alone.
+    """
+    former = {
+        number: signal.signal(number, _exit)
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let the end wait until what is inside is done; then it comes.
+
+    For what must be whole or not at all: a process that was started and that nobody knows yet is
+    stopped by nobody. Of the main thread alone.
+    """
+    said: list[int] = []
+    former = {
+        number: handler
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+        if callable(handler := signal.getsignal(number))
+    }
+    for number in former:
+        signal.signal(number, lambda number, _frame: said.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+    if said:
+        signal.raise_signal(said[0])
+
+
+def _exit(number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(128 + number)

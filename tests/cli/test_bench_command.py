@@ -1,14 +1,27 @@
 """`triage bench`: real daemons, real senders, a little of each."""
 
+import importlib.util
 import json
+import os
+import re
+import signal
 import socket
+import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from tests.support.daemon import environment
+from tests.support.processes import decoders_of, naming
+from tests.support.waiting import wait_until
 from triage import bench as measuring
 from triage.bench import decoding, objects, receiving, together
+
+SPEC = importlib.util.spec_from_loader("openvino", loader=None)
 
 
 @pytest.fixture
@@ -48,7 +61,49 @@ def test_every_stage_is_measured_and_the_slowest_named(triage, little, random_mo
     assert report["together"]["views"] == 6
     assert report["capacity"]["limit"] in ("receiving", "decoding", "scoring")
     assert report["capacity"]["limit"] in report["capacity"]["sentence"]
+    assert "MB, uncompressed) an hour" in report["capacity"]["sentence"]
+    slowest = min(report["decoding"], key=lambda one: one["per_second"])
+    assert f"of {slowest['name']}, the slowest to decode" in report["capacity"]["sentence"]
+    assert report["capacity"]["slowest_per_hour"] < report["capacity"]["studies_per_hour"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_engine_that_fails_is_listed_with_its_reason(
+    triage, little, random_model, tmp_path, monkeypatch
+):
+    monkeypatch.delitem(sys.modules, "triage.model.engines.openvino", raising=False)
+    # Found where it is looked for, and then none of its parts can be loaded.
+    monkeypatch.setitem(sys.modules, "openvino", importlib.util.module_from_spec(SPEC))
+
+    code, out, err = triage("bench", "--model", random_model, "--directory", tmp_path)
+
+    assert code == 0, err
+    assert "openvino float32 on cpu fails: " in out
+    assert "OpenVINO is installed and cannot be loaded" in out
+    assert "This machine carries" in out
+
+
+def test_a_decoder_that_dies_costs_its_row_alone(
+    triage, little, random_model, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(decoding, "SECONDS", 3.0)  # and so it dies while it works
+
+    def kill():
+        # The last that is written before the first is measured.
+        wait_until(lambda: any(tmp_path.glob("*/decoding/*.4.90.dcm")), "it decodes", seconds=90)
+        time.sleep(1)
+        for decoder in decoders_of(os.getpid()):
+            os.kill(decoder, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    code, out, err = triage("bench", "--model", random_model, "--directory", tmp_path)
+    killer.join()
+
+    assert code == 0, err
+    assert re.search(r"Explicit VR Little Endian: .*signal 9", out)
+    assert re.search(r"JPEG 2000 .*\d +\d+\.\d *\n", out)
+    assert "This machine carries" in out
 
 
 @pytest.mark.soak
@@ -103,3 +158,63 @@ def test_where_the_daemon_does_not_start_it_says_why_and_leaves_nothing(
     assert code == 1
     assert "the daemon ended" in err
     assert list(Path(tmp_path).iterdir()) == []
+
+
+@pytest.fixture
+def begun(tmp_path):
+    """Return a function that starts the command itself, without a model, in *tmp_path*."""
+    running = []
+
+    def begin(**settings):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "triage", "bench", "--directory", tmp_path],
+            env=environment() | {"TRIAGE_MODEL__PATH": str(tmp_path / "absent")} | settings,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            # As a terminal starts it; who runs the tests may have it ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+        )
+        running.append(process)
+        return process
+
+    yield begin
+    for process in running:
+        process.kill()
+        process.wait()
+    for left in naming(tmp_path):
+        os.kill(left, signal.SIGKILL)
+
+
+def receives(folder):
+    logs = folder.glob("triage-bench-*/receiving/daemon.log")
+    return any('"ready"' in log.read_text() for log in logs)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["kill", "terminal gone"])
+@pytest.mark.parametrize(
+    "moment",
+    [lambda folder: any(folder.glob("triage-bench-*/receiving")), receives],
+    ids=["as the daemon starts", "as it receives"],
+)
+def test_whoever_ends_it_leaves_neither_a_daemon_nor_a_folder(begun, tmp_path, number, moment):
+    process = begun()
+    wait_until(lambda: moment(tmp_path), "it works")
+    process.send_signal(number)
+
+    assert process.wait(60) == 128 + number
+    assert list(tmp_path.iterdir()) == []
+    assert naming(tmp_path) == []
+
+
+@pytest.mark.postgres
+def test_whoever_ends_it_leaves_nothing_in_the_site_s_postgresql(begun, new_database, tmp_path):
+    url = new_database("postgres")
+    process = begun(TRIAGE_DATABASE__URL=url)
+    wait_until(lambda: receives(tmp_path), "it receives")
+    process.terminate()
+
+    assert process.wait(60) == 128 + signal.SIGTERM
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        assert not connection.execute(
+            "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'triage%'"
+        ).fetchall()

@@ -180,7 +180,7 @@ def test_without_tensorboard_the_log_alone_cannot_be_had(triage, root, tmp_path,
     )
 
     assert code == 1
-    assert "pip install 'triage[train]'" in said
+    assert f"{sys.executable} -m pip install 'tensorboard>=2.19'" in said
 
 
 def test_out_of_memory_is_said_with_what_to_do(root, tmp_path):

@@ -1,5 +1,7 @@
 """Each engine gives the numbers of the network itself; and which of them is taken."""
 
+import os
+import re
 import subprocess
 import sys
 import time
@@ -8,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tests.support.daemon import environment
 from tests.support.models import EXACT
@@ -70,6 +73,21 @@ def test_what_an_engine_gave_stays_when_it_runs_again(kind, network):
 
     assert np.array_equal(before.logits, kept[0])
     assert np.array_equal(before.maps, kept[1])
+
+
+def test_where_a_view_of_a_batch_fails_none_is_left_running(network):
+    module, views = network
+    side = views.shape[-1]
+    engine = engine_of(
+        Kind("openvino", "cpu", "float32"), fold(module), side=side, threads=len(views)
+    )
+    before = engine.run(views)
+
+    with pytest.raises(RuntimeError, match="shape"):
+        engine.run([*views[:-1], np.zeros((3, 8, 8), np.float32)])
+
+    # One that still runs would be busy, and read what is no longer its own.
+    assert engine.run(views).logits == pytest.approx(before.logits)
 
 
 @pytest.mark.parametrize("kind", [ON_CPU[0], ON_CPU[1]], ids=str)
@@ -184,17 +202,52 @@ def test_one_that_changes_a_label_is_passed_over_however_little_it_differs(take)
 
 def test_what_is_not_installed_is_said_and_the_next_is_taken(take, monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)
+    cure = f"{sys.executable} -m pip install 'openvino>=2026.4'"
 
     choice = take({TORCH16: Told()})
 
     assert choice.kind == TORCH16
-    assert choice.others == (
-        "openvino bfloat16 on cpu: is not installed (pip install 'triage[openvino]')",
-    )
-    with pytest.raises(ConfigurationError, match=r"model\.backend=openvino.*triage\[openvino\]"):
+    assert choice.others == (f"openvino bfloat16 on cpu: is not installed ({cure})",)
+    with pytest.raises(ConfigurationError, match=f"model.backend=openvino.*{re.escape(cure)}"):
         take({}, backend="openvino", precision="float32")
     with pytest.raises(ConfigurationError, match=r"none will do here: openvino.*not installed"):
         take({}, backend="openvino")
+
+
+@pytest.fixture
+def broken_openvino(tmp_path):
+    """Return the environment of a process whose OpenVINO is installed and lacks a library."""
+    package = tmp_path / "packages" / "openvino"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(
+        "raise ImportError('libtbb.so.12: cannot open shared object file')"
+    )
+    path = os.pathsep.join([str(package.parent), environment()["PYTHONPATH"]])
+    return environment() | {"PYTHONPATH": path, "TRIAGE_MODEL__DEVICE": "cpu"}
+
+
+@pytest.mark.parametrize("command", ["score", "doctor"])
+def test_an_openvino_that_cannot_be_loaded_is_said_with_what_to_do(
+    broken_openvino, pristine, tmp_path, command
+):
+    picture = tmp_path / "view.png"
+    Image.fromarray(np.zeros((60, 40), np.uint8)).save(picture)
+    asked = {"TRIAGE_MODEL__BACKEND": "openvino", "TRIAGE_MODEL__PRECISION": "float32"}
+
+    done = subprocess.run(
+        [sys.executable, "-m", "triage", command, *([picture] if command == "score" else [])],
+        env=broken_openvino | asked | {"TRIAGE_MODEL__PATH": str(pristine)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+
+    said = done.stdout + done.stderr
+    assert done.returncode == (2 if command == "score" else 1), said
+    assert "libtbb.so.12" in said
+    assert f"{sys.executable} -m pip install --force-reinstall 'openvino>=2026.4'" in said
+    assert "Traceback" not in said
+    assert "process_failed" not in said
 
 
 def test_a_processor_without_bfloat16_is_left_its_float32(take, monkeypatch):

@@ -18,3 +18,13 @@ def is_decoder(pid: int) -> bool:
     with suppress(OSError):
         return b"triage.pipeline.decode\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
     return False
+
+
+def naming(path: Path) -> list[int]:
+    """Return the processes whose command line names *path* or something below it."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it may end meanwhile
+            if str(path).encode() in entry.read_bytes():
+                found.append(int(entry.parent.name))
+    return found

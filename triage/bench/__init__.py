@@ -19,7 +19,8 @@ from triage.bench import decoding, receiving, together
 from triage.bench.decoding import Decoded
 from triage.bench.receiving import Received
 from triage.bench.together import Together
-from triage.core.capacity import Capacity, capacity
+from triage.core.capacity import Capacity, Slower, capacity
+from triage.ending import uninterrupted
 from triage.errors import ModelUnusable, UsageError
 from triage.model.card import chosen_paths
 from triage.model.cores import usable_cores
@@ -28,7 +29,7 @@ from triage.settings import Settings
 from triage.store.scratch import scratch_schema
 
 if TYPE_CHECKING:
-    from triage.bench.scoring import Scored
+    from triage.bench.scoring import Failed, Scored
     from triage.model.scorer import Scorer
 
 NEEDED = 2_500_000_000  # bytes: what is sent, and what the daemon makes of it
@@ -42,6 +43,7 @@ class Report:
     receiving: list[Received] = field(default_factory=list)
     decoding: list[Decoded] = field(default_factory=list)
     scoring: "list[Scored]" = field(default_factory=list)
+    failed: "list[Failed]" = field(default_factory=list)  # engines
     together: Together | None = None
     capacity: Capacity | None = None
     without: str = ""  # why nothing was scored
@@ -74,14 +76,22 @@ def run(
         if scorer is None:
             return report
         say("Scoring ...")
-        from triage.bench import scoring
-
-        report.scoring += scoring.measure(settings.model, scorer)
+        _score(report, settings, scorer)
         say("All of it ...")
         with _daemon(folder / "together", settings, url, ["receive", "score"]) as daemon:
             report.together = together.measure(daemon, folder)
         report.capacity = _capacity(report, report.together)
     return report
+
+
+def _score(report: Report, settings: Settings, scorer: "Scorer") -> None:
+    from triage.bench import scoring
+
+    for one in scoring.measure(settings.model, scorer):
+        if isinstance(one, scoring.Failed):
+            report.failed.append(one)
+        else:
+            report.scoring.append(one)
 
 
 def _picture_for(scorer: "Scorer | None") -> tuple[int, str]:
@@ -93,15 +103,25 @@ def _picture_for(scorer: "Scorer | None") -> tuple[int, str]:
 
 
 def _capacity(report: Report, whole: Together) -> Capacity:
-    large = [one for one in report.receiving if one.objects == "large"]
-    native = report.decoding[0]
+    rates = {
+        "receiving": [one.per_second for one in report.receiving if one.objects == "large"],
+        # What is sent is native, the first in the table.
+        "decoding": [one.per_second for one in report.decoding[:1] if one.per_second],
+        "scoring": [one.per_second for one in report.scoring if one.chosen],
+    }
     return capacity(
         whole.per_second,
-        {
-            "receiving": max(one.per_second for one in large),
-            "decoding": native.per_second,
-            "scoring": max(one.per_second for one in report.scoring if one.chosen),
-        },
+        {stage: max(found) for stage, found in rates.items() if found},
+        sent=f"{report.decoding[0].bytes / 1e6:.0f} MB, uncompressed",
+        slowest=min(
+            (
+                Slower(name=one.name, per_second=one.per_second)
+                for one in report.decoding
+                if one.per_second
+            ),
+            key=lambda one: one.per_second,
+            default=None,
+        ),
     )
 
 
@@ -151,7 +171,8 @@ def _folder(beside: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        with uninterrupted():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _machine(folder: Path, database: str) -> dict[str, Any]:

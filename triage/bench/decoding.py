@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from triage.bench import objects
 from triage.dicom.transcode import transcode
 from triage.errors import DecodersUnavailable, TriageError
 from triage.model.cores import usable_cores
+from triage.pipeline.decoder import Outcome
 from triage.pipeline.decoders import Decoders
 from triage.pipeline.wire import Kind, Request, Unread
 
@@ -23,8 +24,9 @@ class Decoded:
     uid: str
     name: str  # of the transfer syntax
     bytes: int  # of the object's file
-    milliseconds: float  # of one image in one process
-    per_second: float  # images, by as many processes as there are cores
+    milliseconds: float | None = None  # of one image in one process
+    per_second: float | None = None  # images, by as many processes as there are cores
+    reason: str = ""  # why it could not be measured
 
 
 def measure(folder: Path, side: int, resize: str) -> Iterator[Decoded]:
@@ -42,27 +44,33 @@ def measure(folder: Path, side: int, resize: str) -> Iterator[Decoded]:
             request = Request(
                 path=str(made.path), frame=1, kind=Kind.DICOM, side=side, resize=resize
             )
-            alone = _seconds(one, request, 1)
-            count = max(1, round(SECONDS / alone))
-            yield Decoded(
-                uid=made.uid,
-                name=made.name,
-                bytes=made.path.stat().st_size,
-                milliseconds=1000 * _seconds(one, request, count) / count,
-                per_second=usable_cores()
-                * count
-                / _seconds(all_of_them, request, usable_cores() * count),
-            )
+            row = Decoded(uid=made.uid, name=made.name, bytes=made.path.stat().st_size)
+            try:
+                yield _measured(row, request, one, all_of_them)
+            except TriageError as error:
+                yield replace(row, reason=str(error))
+
+
+def _measured(row: Decoded, request: Request, one: Decoders, all_of_them: Decoders) -> Decoded:
+    count = max(1, round(SECONDS / _seconds(one, request, 1)))
+    together = usable_cores() * count
+    return replace(
+        row,
+        milliseconds=1000 * _seconds(one, request, count) / count,
+        per_second=together / _seconds(all_of_them, request, together),
+    )
 
 
 def _seconds(decoders: Decoders, request: Request, count: int) -> float:
+    """Return what *count* views take; raises TriageError when one is not decoded."""
     started = time.perf_counter()
     for number in range(count):
         decoders.put(number, request)
-    done = 0
-    while done < count:
-        for _, outcome in decoders.collect(POLL):
-            if isinstance(outcome, Unread):
-                raise TriageError(f"a decoder cannot read what it was given: {outcome.sentence}")
-            done += 1
-    return time.perf_counter() - started
+    outcomes: list[Outcome] = []
+    while len(outcomes) < count:  # to the last one, for the next measurement begins with none
+        outcomes += [outcome for _, outcome in decoders.collect(POLL)]
+    seconds = time.perf_counter() - started
+    for outcome in outcomes:
+        if isinstance(outcome, Unread):
+            raise TriageError(outcome.sentence)
+    return seconds

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from triage.errors import ConfigurationError
+from triage.errors import TriageError
 from triage.model.card import chosen_paths
 from triage.model.engines.kinds import AUTO, Kind, admitted, lack, pays
 from triage.model.scorer import Scorer
@@ -27,23 +27,38 @@ class Scored:
     chosen: bool  # whether this site's daemon scores with this engine
 
 
-def measure(settings: ModelSettings, chosen: Scorer) -> Iterator[Scored]:
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """An engine that is here and does not work."""
+
+    backend: str
+    device: str
+    precision: str
+    reason: str
+
+
+def measure(settings: ModelSettings, chosen: Scorer) -> Iterator[Scored | Failed]:
     """Score with each engine that there is, *chosen*'s among them; yield each batch size."""
     own = Kind(chosen.backend, chosen.device, chosen.precision)
     kinds = [kind for kind in admitted(AUTO, AUTO, AUTO) if not lack(kind) and pays(kind)]
     for kind in dict.fromkeys([own, *kinds]):
         try:
             scorer = chosen if kind == own else _opened(settings, kind)
-        except (ConfigurationError, RuntimeError):  # it would not do for the daemon either
-            continue
-        for batch in BATCHES:
-            yield Scored(
+            for batch in BATCHES:
+                yield Scored(
+                    backend=kind.backend,
+                    device=kind.device,
+                    precision=kind.precision,
+                    batch=batch,
+                    per_second=_per_second(scorer, batch),
+                    chosen=kind == own,
+                )
+        except (TriageError, RuntimeError) as error:
+            yield Failed(
                 backend=kind.backend,
                 device=kind.device,
                 precision=kind.precision,
-                batch=batch,
-                per_second=_per_second(scorer, batch),
-                chosen=kind == own,
+                reason=next(iter(str(error).splitlines()), type(error).__name__),
             )
 
 

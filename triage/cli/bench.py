@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from triage.cli.output import JsonOption, print_json, print_lines, print_table, settings_of, tell
+from triage.ending import orderly
 
 if TYPE_CHECKING:
     from triage.bench import Report
@@ -39,9 +40,10 @@ def bench(
     settings = settings_of(context)
     if model is not None:
         settings = settings.model_copy(update={"model": settings.model.naming(model)})
-    report = run(
-        settings, directory=directory, sqlite=sqlite, say=(lambda _: None) if json else tell
-    )
+    with orderly():
+        report = run(
+            settings, directory=directory, sqlite=sqlite, say=(lambda _: None) if json else tell
+        )
     if json:
         print_json(_document(report))
     else:
@@ -90,15 +92,20 @@ def _print(report: "Report") -> None:
             [
                 one.name,
                 f"{one.bytes / 1e6:.1f} MB",
-                f"{one.milliseconds:.0f}",
-                f"{one.per_second:.1f}",
+                "" if one.milliseconds is None else f"{one.milliseconds:.0f}",
+                "" if one.per_second is None else f"{one.per_second:.1f}",
             ]
             for one in report.decoding
         ],
         title="\ndecoding 2500 x 2000 pixels of 12 bits",
     )
+    print_lines(f"{one.name}: {one.reason}" for one in report.decoding if one.reason)
     if report.scoring:
         _print_scoring(report)
+    print_lines(
+        f"{one.backend} {one.precision} on {one.device} fails: {one.reason}"
+        for one in report.failed
+    )
     if report.together is not None and report.capacity is not None:
         print_lines(
             [
@@ -126,7 +133,7 @@ def _print_scoring(report: "Report") -> None:
             [
                 "*" if engine in chosen else "",
                 " ".join(engine),
-                *(f"{rates[batch]:.1f}" for batch in batches),
+                *(f"{rates[batch]:.1f}" if batch in rates else "" for batch in batches),
             ]
             for engine, rates in engines.items()
         ],

@@ -1,15 +1,13 @@
 """`triage quickstart`: a daemon to try, and the worklist as it settles."""
 
 import shlex
-import signal
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -20,6 +18,7 @@ from rich.text import Text
 from triage.cli.output import JsonOption, print_json, print_lines, print_table
 from triage.core.printable import printable
 from triage.core.worklist import WorklistRow
+from triage.ending import orderly
 
 if TYPE_CHECKING:
     from triage.quickstart import Outcome
@@ -58,11 +57,10 @@ def quickstart(
     """Start a throw-away daemon, send it studies by C-STORE, and print its worklist."""
     from triage.quickstart import run
 
-    signal.signal(signal.SIGTERM, _end)  # so that a kill cleans up as Ctrl-C does
     audience: Screen | Lines = (
         Screen() if sys.stdout.isatty() and not as_json else Lines(quiet=as_json)
     )
-    with audience.live:
+    with orderly(), audience.live:
         outcome = run(places or [], model=model, keep=keep, audience=audience)
     if as_json:
         print_json(_document(outcome))
@@ -76,10 +74,6 @@ def quickstart(
         typer.echo(_where_next(outcome))
     if not outcome.complete:
         raise typer.Exit(1)
-
-
-def _end(number: int, _frame: FrameType | None) -> NoReturn:
-    sys.exit(128 + number)
 
 
 class Screen:

@@ -13,13 +13,26 @@ class Capacity:
 
     studies_per_hour: float
     limit: str  # the stage that is the slowest by itself
-    sentence: str  # both, for people
+    slowest_per_hour: float | None  # studies, of what is the slowest to decode
+    sentence: str  # all of it, for people
 
 
-def capacity(together: float, stages: Mapping[str, float]) -> Capacity:
+@dataclass(frozen=True, kw_only=True)
+class Slower:
+    """A transfer syntax that takes longer to decode than what was sent."""
+
+    name: str
+    per_second: float  # views, decoding alone
+
+
+def capacity(
+    together: float, stages: Mapping[str, float], *, sent: str, slowest: Slower | None = None
+) -> Capacity:
     """Judge from views a second: of everything *together*, and of each of the *stages* alone.
 
-    Raises ValueError without a stage.
+    *sent* says in words what a view was. Of what is the *slowest* to decode each view takes as
+    much longer as its decoding does: on a processor, where one stage waits for the other's
+    cores, that is what is left; with a GPU it may be more. Raises ValueError without a stage.
     """
     limit = min(stages, key=lambda stage: stages[stage])
     studies = together * HOUR / VIEWS_OF_A_STUDY
@@ -27,14 +40,16 @@ def capacity(together: float, stages: Mapping[str, float]) -> Capacity:
         f"{stage} {_rounded(stages[stage])}"
         for stage in sorted(stages, key=lambda one: stages[one])
     ]
-    return Capacity(
-        studies_per_hour=studies,
-        limit=limit,
-        sentence=(
-            f"about {_rounded(studies)} studies of {VIEWS_OF_A_STUDY} views an hour; the limit is "
-            f"{limit} (views a second, each stage alone: {', '.join(others)})"
-        ),
+    sentence = (
+        f"about {_rounded(studies)} studies of {VIEWS_OF_A_STUDY} views ({sent}) an hour; the "
+        f"limit is {limit} (views a second, each stage alone: {', '.join(others)})"
     )
+    left = None
+    if slowest is not None and slowest.per_second < stages.get("decoding", 0):
+        longer = 1 / slowest.per_second - 1 / stages["decoding"]  # seconds a view
+        left = HOUR / VIEWS_OF_A_STUDY / (1 / together + longer)
+        sentence += f"; of {slowest.name}, the slowest to decode, about {_rounded(left)}"
+    return Capacity(studies_per_hour=studies, limit=limit, slowest_per_hour=left, sentence=sentence)
 
 
 def _rounded(value: float) -> str:

@@ -18,6 +18,7 @@ from triage.core.reasons import Code
 from triage.core.study import StudyStatus
 from triage.core.worklist import WorklistRow
 from triage.dicom import scu
+from triage.ending import uninterrupted
 from triage.errors import DatabaseUnavailable, TriageError, UsageError
 from triage.model.reference import packaged
 from triage.quickstart.daemon import HOST, QUIET, Daemon, running
@@ -178,4 +179,5 @@ def _folder(*, keep: bool) -> Iterator[Path]:
         raise
     finally:
         if not keep:
-            shutil.rmtree(folder, ignore_errors=True)
+            with uninterrupted():
+                shutil.rmtree(folder, ignore_errors=True)

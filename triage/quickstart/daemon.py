@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from triage import settings
+from triage.ending import uninterrupted
 from triage.errors import TriageError
 
 HOST = "127.0.0.1"
@@ -99,24 +100,16 @@ def running(
     for section, keys in (more or {}).items():
         values.setdefault(section, {}).update(keys)
     config.write_text(_toml(values), "utf-8")
-    role = ",".join(roles)
-    with (folder / "daemon.log").open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603  our own program, with our own file
-            [sys.executable, "-m", "triage", "--config", str(config), "serve", "--role", role],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=_environment(values),
-            # Ctrl-C is ours to handle, and a kept daemon outlives the terminal.
-            start_new_session=True,
-        )
-    daemon = Daemon(
-        folder=folder,
-        port=values["dicom"]["port"],
-        web_port=values["web"]["port"],
-        process=process,
-    )
+    process = None
     try:
+        with uninterrupted():
+            process = _started(config, folder / "daemon.log", roles, _environment(values))
+        daemon = Daemon(
+            folder=folder,
+            port=values["dicom"]["port"],
+            web_port=values["web"]["port"],
+            process=process,
+        )
         _await(daemon, "ready")
         if model is not None and "score" in roles:
             # It receives already; we wait so that the first score comes while images do.
@@ -128,8 +121,27 @@ def running(
         keep = False
         raise
     finally:
-        if not keep:
-            _stop(process)
+        if process is not None and not keep:
+            with uninterrupted():
+                _stop(process)
+
+
+def _started(
+    config: Path, log: Path, roles: Sequence[str], environment: dict[str, str]
+) -> subprocess.Popen[bytes]:
+    with log.open("wb") as said:
+        return subprocess.Popen(  # noqa: S603  our own program, with our own file
+            [
+                *(sys.executable, "-m", "triage", "--config", str(config)),
+                *("serve", "--role", ",".join(roles)),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            env=environment,
+            # Ctrl-C is ours to handle, and a kept daemon outlives the terminal.
+            start_new_session=True,
+        )
 
 
 def _values(folder: Path, model: Path | None) -> dict[str, dict[str, Any]]:

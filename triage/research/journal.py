@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from triage.errors import TrainingFailed
+from triage.extras import installing
 from triage.research.train import Epoch, Step
 
 
@@ -21,7 +22,7 @@ class Journal:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise TrainingFailed(
-                "--log needs the package tensorboard: pip install 'triage[train]'"
+                f"--log needs the package tensorboard: {installing('train')}"
             ) from error
         try:
             self._writer: Any = SummaryWriter(str(folder), purge_step=step + 1, flush_secs=10)

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from triage.errors import ConfigurationError, DatabaseUnavailable
+from triage.extras import installing
 
 LOCK_WAIT = 10  # seconds to wait for other writers; SQLite: of this process and of others each
 CONNECT_WAIT = 5  # seconds to reach PostgreSQL
@@ -49,7 +50,7 @@ class Database:
             self._engine = _sqlite(url) if self.is_sqlite else _postgresql(url)
         except ImportError as error:
             raise ConfigurationError(
-                "database.url: PostgreSQL needs its driver; run pip install 'triage[postgres]'"
+                f"database.url: PostgreSQL needs its driver; run {installing('postgres')}"
             ) from error
         except (SQLAlchemyError, ValueError) as error:
             raise ConfigurationError(f"database.url: {error}") from error

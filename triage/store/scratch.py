@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import make_url, text
 
+from triage.ending import uninterrupted
 from triage.errors import DatabaseUnavailable
 from triage.store.database import Database
 
@@ -20,6 +21,25 @@ def scratch_schema(url: str) -> Iterator[str]:
     """
     name = f"triage_bench_{os.getpid()}_{secrets.token_hex(3)}"
     database = Database(url)
+    made = False
+    try:
+        with uninterrupted():
+            _create(database, name)
+            made = True
+        parsed = make_url(url)
+        options = " ".join(
+            filter(None, [_said(parsed.query.get("options")), f"-csearch_path={name}"])
+        )
+        yield parsed.update_query_dict({"options": options}).render_as_string(hide_password=False)
+    finally:
+        with uninterrupted():
+            if made:
+                with database.writing() as connection:
+                    connection.execute(text(f"DROP SCHEMA {name} CASCADE"))
+            database.close()
+
+
+def _create(database: Database, name: str) -> None:
     try:
         with database.writing() as connection:
             connection.execute(text(f"CREATE SCHEMA {name}"))
@@ -28,16 +48,6 @@ def scratch_schema(url: str) -> Iterator[str]:
             f"{error}; no schema can be made to measure in: let the user make one (GRANT CREATE ON "
             "DATABASE), or measure with --sqlite"
         ) from error
-    try:
-        parsed = make_url(url)
-        options = " ".join(
-            filter(None, [_said(parsed.query.get("options")), f"-csearch_path={name}"])
-        )
-        yield parsed.update_query_dict({"options": options}).render_as_string(hide_password=False)
-    finally:
-        with database.writing() as connection:
-            connection.execute(text(f"DROP SCHEMA {name} CASCADE"))
-        database.close()
 
 
 def _said(options: str | tuple[str, ...] | None) -> str:

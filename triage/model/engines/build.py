@@ -2,6 +2,8 @@
 
 import torch
 
+from triage.errors import ConfigurationError
+from triage.extras import installing
 from triage.model.engines.kinds import Kind
 from triage.model.engines.port import Engine
 from triage.model.folding import Folded
@@ -13,11 +15,20 @@ ON_GPU = 32  # 16 cores decode 0.8 views in a millisecond, an H200 scores 5.5 (t
 
 
 def engine_of(kind: Kind, network: Folded, *, side: int, threads: int) -> Engine:
-    """Make an engine ready for views of *side* pixels; raises RuntimeError where it cannot be."""
+    """Make an engine ready for views of *side* pixels.
+
+    Raises ConfigurationError where its library cannot be loaded, and RuntimeError where the
+    machine fails.
+    """
     dtype: torch.dtype = getattr(torch, kind.precision)
     if kind.backend == "openvino":
-        from triage.model.engines.openvino import OpenVinoEngine
-
+        try:
+            from triage.model.engines.openvino import OpenVinoEngine
+        except (ImportError, OSError) as error:
+            raise ConfigurationError(
+                f"OpenVINO is installed and cannot be loaded ({error}); "
+                f"install it again: {installing('openvino', again=True)}"
+            ) from error
         return OpenVinoEngine(network, side=side, precision=kind.precision, threads=threads)
     if kind.device == "cuda":
         from triage.model.engines.cuda import CudaEngine

@@ -94,11 +94,13 @@ def _tried(
 
 
 def _as_asked(kind: Kind, build: Callable[[Kind], Inference], trial: Trial) -> Choice:
+    asked = f"model.backend={kind.backend}, model.precision={kind.precision}"
     if why_not := lack(kind):
-        raise ConfigurationError(
-            f"model.backend={kind.backend}, model.precision={kind.precision}: {why_not}"
-        )
-    inference = build(kind)
+        raise ConfigurationError(f"{asked}: {why_not}")
+    try:
+        inference = build(kind)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{asked}: {error}") from error
     # Kernels are chosen and memory is taken now, not while the first study waits; and a
     # network that overflows in this precision is refused here, not at every view.
     inference.explain(trial.views[:1])

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from triage.errors import ConfigurationError
+from triage.extras import installing
 
 BACKENDS = ("torch", "openvino")
 DEVICES = ("cpu", "cuda")
@@ -75,7 +76,7 @@ def admitted(backend: str, device: str, precision: str) -> list[Kind]:
 def lack(kind: Kind) -> str:
     """Say in half a sentence what a kind would need here; nothing when it is there."""
     if kind.backend == "openvino" and find_spec("openvino") is None:
-        return "is not installed (pip install 'triage[openvino]')"
+        return f"is not installed ({installing('openvino')})"
     if kind.backend == "openvino" and kind.precision == "bfloat16" and not has_bfloat16():
         return "this processor does not multiply bfloat16"
     return ""

@@ -9,6 +9,7 @@ every layer, and for whatever else keeps one of them busy (a decoder, the receiv
 """
 
 import sys
+from contextlib import ExitStack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,11 +53,12 @@ class OpenVinoEngine:
         maps: list[NDArray[np.float32]] = []
         for start in range(0, len(views), len(self._requests)):
             at_once = list(zip(self._requests, views[start:], strict=False))
-            for request, view in at_once:
-                request.set_input_tensor(ov.Tensor(view[None], shared_memory=True))
-                request.start_async()
-            for request, _ in at_once:
-                request.wait()
+            # They read the caller's views: whichever of them fails, none is left running.
+            with ExitStack() as running:
+                for request, view in at_once:
+                    request.set_input_tensor(ov.Tensor(view[None], shared_memory=True))
+                    request.start_async()
+                    running.callback(request.wait)
             logits += [request.get_output_tensor(0).data.copy() for request, _ in at_once]
             maps += [request.get_output_tensor(1).data.copy() for request, _ in at_once]
         return Passed(np.concatenate(logits), np.concatenate(maps))
