@@ -202,6 +202,27 @@ def test_what_cannot_be_answered_ends_its_association_and_is_told(listening, req
     assert listening.kept == []
 
 
+@pytest.mark.parametrize(
+    "request_",
+    [
+        message(command(STORE, DATA_SET=NO_DATA_SET)),
+        message(command(STORE), data_set=b""),
+        message(command(STORE)) + pdus.fragment(1, 0, b"") + pdus.fragment(1, 2, b""),
+    ],
+    ids=["none", "empty", "empty, in two fragments"],
+)
+def test_an_object_without_a_data_set_is_refused_for_that(listening, request_):
+    with associated(listening.port) as peer:
+        peer.sendall(request_)
+        status, elements = status_of(peer)
+
+    assert status == 0xC000
+    assert elements[COMMENT].strip() == b"the request has no data set"
+    (told,) = listening.named("instance_refused")
+    assert (told["status"], told["reason"]) == ("C000", "the request has no data set")
+    assert listening.kept == []
+
+
 def test_a_context_that_was_not_accepted_is_named(listening):
     with associated(listening.port, ECG) as peer:
         peer.sendall(sent(STORE))

@@ -127,6 +127,8 @@ class DataSet(BytesIO):
 
     def write(self, fragment: Any) -> int:
         """Take the next fragment in; it is kept as it is, without a copy."""
+        if not fragment:
+            return 0
         if self._digest is None:
             # In a context that was not accepted it is refused, whatever its digest.
             context = self._association._accepted_cx.get(self._message.context_id)
