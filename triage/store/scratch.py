@@ -3,7 +3,7 @@
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from sqlalchemy import make_url, text
 
@@ -18,8 +18,11 @@ def scratch_schema(url: str) -> Iterator[str]:
     Raises DatabaseUnavailable when the server does not answer or the user may not
     create a schema.
     """
-    name = f"triage_bench_{os.getpid()}_{secrets.token_hex(3)}"
-    database = Database(url)
+    with closing(Database(url)) as database:
+        yield from _schema_of(database, f"triage_bench_{os.getpid()}_{secrets.token_hex(3)}")
+
+
+def _schema_of(database: Database, name: str) -> Iterator[str]:
     try:
         with database.writing() as connection:
             connection.execute(text(f"CREATE SCHEMA {name}"))
@@ -29,7 +32,7 @@ def scratch_schema(url: str) -> Iterator[str]:
             "DATABASE), or measure with --sqlite"
         ) from error
     try:
-        parsed = make_url(url)
+        parsed = make_url(database.url)
         options = " ".join(
             filter(None, [_said(parsed.query.get("options")), f"-csearch_path={name}"])
         )
@@ -37,7 +40,6 @@ def scratch_schema(url: str) -> Iterator[str]:
     finally:
         with database.writing() as connection:
             connection.execute(text(f"DROP SCHEMA {name} CASCADE"))
-        database.close()
 
 
 def _said(options: str | tuple[str, ...] | None) -> str:
