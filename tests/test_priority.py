@@ -8,10 +8,24 @@ import sys
 
 from triage import priority
 
+HAS_SLICES = tuple(map(int, platform.release().split(".")[:2])) >= (6, 12)
+SLICE = "slice_of_this_thread()"
+# sched_getattr(2) tells from then on what sched_setattr(2) has set; /proc tells it on some kernels.
+PRELUDE = """
+import ctypes, json, os, platform, struct, threading
+from triage import priority
+
+def slice_of_this_thread():
+    attributes = ctypes.create_string_buffer(48)
+    call = {"x86_64": 315, "aarch64": 275}[platform.machine()]
+    assert ctypes.CDLL(None).syscall(call, 0, attributes, 48, 0) == 0
+    return struct.unpack("=IIQiIQQQ", attributes.raw)[5]
+"""
+
 
 def in_a_process(code):
     ran = subprocess.run(
-        [sys.executable, "-c", "import json, os, threading\nfrom triage import priority\n" + code],
+        [sys.executable, "-c", PRELUDE + code],
         capture_output=True,
         text=True,
         check=True,
@@ -44,30 +58,20 @@ print(json.dumps([os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0)])
 
 
 def test_who_goes_first_has_the_shortest_slice_from_linux_6_12_on():
-    code = """
-done = priority.go_first()
-lines = open("/proc/self/sched").read().splitlines() if os.path.exists("/proc/self/sched") else []
-slices = [int(line.split(":")[1]) for line in lines if line.startswith("se.slice")]
-print(json.dumps([done, slices]))
-"""
-    done, slices = in_a_process(code)
-    assert done
-    if tuple(map(int, platform.release().split(".")[:2])) >= (6, 12):
-        assert slices in ([], [priority.SHORTEST])  # some kernels do not tell
+    code = f"print(json.dumps([priority.go_first(), {SLICE}]))"
+
+    assert in_a_process(code) == [True, priority.SHORTEST if HAS_SLICES else 0]
 
 
 def test_who_goes_as_usual_has_no_slice_of_its_own_whoever_started_it():
-    code = """
+    usual = in_a_process(f"print(json.dumps({SLICE}))")
+    code = f"""
 priority.go_first()
-done = priority.go_as_usual()
-lines = open("/proc/self/sched").read().splitlines() if os.path.exists("/proc/self/sched") else []
-slices = [int(line.split(":")[1]) for line in lines if line.startswith("se.slice")]
-print(json.dumps([done, os.sched_getscheduler(0), slices]))
+print(json.dumps([priority.go_as_usual(), os.sched_getscheduler(0), {SLICE}]))
 """
-    done, scheduler, slices = in_a_process(code)
-    assert done
-    assert scheduler == os.SCHED_OTHER
-    assert priority.SHORTEST not in slices
+
+    assert in_a_process(code) == [True, os.SCHED_OTHER, usual]
+    assert usual > priority.SHORTEST or not HAS_SLICES
 
 
 def test_on_a_processor_whose_number_of_the_call_is_not_known_nothing_is_done(monkeypatch):

@@ -202,6 +202,27 @@ def test_what_cannot_be_answered_ends_its_association_and_is_told(listening, req
     assert listening.kept == []
 
 
+@pytest.mark.parametrize(
+    "request_",
+    [
+        message(command(STORE, DATA_SET=NO_DATA_SET)),
+        message(command(STORE), data_set=b""),
+        message(command(STORE)) + pdus.fragment(1, 0, b"") + pdus.fragment(1, 2, b""),
+    ],
+    ids=["none", "empty", "empty, in two fragments"],
+)
+def test_an_object_without_a_data_set_is_refused_for_that(listening, request_):
+    with associated(listening.port) as peer:
+        peer.sendall(request_)
+        status, elements = status_of(peer)
+
+    assert status == 0xC000
+    assert elements[COMMENT].strip() == b"the request has no data set"
+    (told,) = listening.named("instance_refused")
+    assert (told["status"], told["reason"]) == ("C000", "the request has no data set")
+    assert listening.kept == []
+
+
 def test_a_context_that_was_not_accepted_is_named(listening):
     with associated(listening.port, ECG) as peer:
         peer.sendall(sent(STORE))
@@ -219,8 +240,7 @@ def test_a_context_that_was_not_accepted_is_named(listening):
 
 def test_what_is_served_still_is(listening):
     with associated(listening.port) as peer:
-        for _ in range(20):  # there is nothing to cancel, and no answer to it
-            peer.sendall(message(command(CANCEL, without=(MESSAGE_ID, SOP_CLASS), ANSWERED=SOME)))
+        peer.sendall(b"".join(map(cancel, range(20))))
         answers = []
         for request_ in (sent(STORE), sent(ECHO), sent(EVENT_REPORT), sent(STORE)):
             peer.sendall(request_)
@@ -229,6 +249,44 @@ def test_what_is_served_still_is(listening):
     assert answers == [0x0000, 0x0000, 0x0211, 0x0000]
     assert [arrival.sop_instance_uid for arrival in listening.kept] == ["1.2.3"] * 2
     assert listening.named("association_dropped") == []
+
+
+def cancel(number, **options):
+    """Return a C-CANCEL: there is nothing to cancel, and no answer to it."""
+    elements = command(
+        CANCEL, without=(MESSAGE_ID, SOP_CLASS), ANSWERED=pack("<H", number), **options
+    )
+    return message(elements, data_set=bytes(100_000) if options else None)
+
+
+@pytest.mark.parametrize(
+    ("cancels", "options"),
+    [(1, {}), (20, {}), (12, {"DATA_SET": SOME})],
+    ids=["one", "twenty", "with data sets"],
+)
+def test_what_gets_no_answer_does_not_count_as_unanswered(free_port, cancels, options):
+    kept = []
+    with (
+        receiving(free_port, kept.append, object_bytes=1_000_000) as (receiver, events),
+        associated(free_port) as peer,
+    ):
+        (connection,) = connections(receiver)
+        for number in range(cancels):
+            peer.sendall(cancel(number, **options))
+        for _ in range(6):
+            peer.sendall(b"".join(pdus.store_request(bytes(400_000))))
+            assert pdus.elements_of(answer_of(peer))[STATUS] == bytes(2)
+        begun = pdus.store_request(bytes(1000))[0]
+        peer.sendall(cancel(1, **options) + begun)
+        wait_until(lambda: connection.unanswered == len(begun), "only what was begun counts")
+
+        assert [event for event in events if event["event"] == "association_dropped"] == []
+    assert len(kept) == 6
+
+
+def connections(receiver):
+    """Return the connections of a receiver's associations."""
+    return [association.dul.socket for association in receiver._server.active_associations]
 
 
 def test_a_peer_that_does_not_wait_has_an_answer_to_each_request(listening):

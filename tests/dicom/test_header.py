@@ -17,7 +17,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from triage.core.selection import ObjectKind
+from triage.core.selection import ObjectKind, Rules, select
 from triage.core.study import Exposure, Intent, Side
 from triage.core.studytype import StudyType
 from triage.dicom import header
@@ -166,6 +166,19 @@ def test_an_object_without_pixels_has_no_frames():
     )
 
     assert (header.subject.frames, header.pixel_digest) == (0, "")
+
+
+def test_an_image_without_rows_is_listed_with_that_reason():
+    whole, bare = (
+        read_header(encode(radiograph(**lacking)), transfer_syntax_uid=ExplicitVRLittleEndian)
+        for lacking in ({"Rows": None}, {"Rows": None, "PixelData": None})
+    )
+
+    assert (whole.subject.frames, whole.pixel_digest) == (0, "")
+    reason = select(whole.subject, Rules()).reason
+    assert reason.startswith("not_an_image: ")
+    assert reason.endswith(" has no Rows (0028,0010)")
+    assert select(bare.subject, Rules()).reason.endswith(" has no pixels")
 
 
 def test_any_bytes_end_in_a_refusal_or_a_header():

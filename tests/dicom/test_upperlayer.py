@@ -61,7 +61,9 @@ def test_a_bell_wakes_who_waits_and_who_comes_late():
     assert bell.fileno() is None
 
 
-@pytest.mark.parametrize("sizes", [[], [1], [LEAST_KEPT], [1, 2, LEAST_KEPT, 3, 4, LEAST_KEPT + 1]])
+@pytest.mark.parametrize(
+    "sizes", [[], [0], [0, 1], [1], [LEAST_KEPT], [1, 2, LEAST_KEPT, 3, 4, LEAST_KEPT + 1]]
+)
 def test_a_data_set_is_its_fragments_and_has_their_digest(sizes):
     syntax = "1.2.840.10008.1.2.1"
     contexts = {3: SimpleNamespace(transfer_syntax=[syntax])}
@@ -74,4 +76,4 @@ def test_a_data_set_is_its_fragments_and_has_their_digest(sizes):
     assert b"".join(data_set.fragments) == b"".join(sent)
     expected = digest.begin(syntax)
     expected.update(b"".join(sent))
-    assert data_set.digest == (expected.hexdigest() if sent else "")
+    assert data_set.digest == (expected.hexdigest() if any(sent) else "")

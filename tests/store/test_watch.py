@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 
 import pytest
 
@@ -86,6 +87,21 @@ def test_only_what_has_changed_is_told(store, page):
     assert difference.gone == ("1.1",)
     assert [row.study_instance_uid for row in difference.rows] == ["1.3"]
     assert difference.rows[0].position == 3
+
+
+def test_who_asks_long_after_a_look_learns_how_long_the_studies_have_waited_by_then(store, page):
+    store.file("1.1")
+    with store.database.connected() as connection:
+        page.look(connection)
+
+    begun = time.monotonic()
+    (first,) = page.watch.worklist.records()
+    time.sleep(1)
+    (second,) = page.watch.worklist.records()
+
+    assert 1 <= second.waiting_seconds - first.waiting_seconds <= time.monotonic() - begun
+    (real,) = queries.worklist(store.database)
+    assert second.waiting_seconds == pytest.approx(real.waiting_seconds, abs=30)
 
 
 def test_whoever_opened_another_connection_looks_at_everything_again(store, page):

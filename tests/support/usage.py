@@ -13,6 +13,7 @@ from tests.support.daemon import Daemon
 KINDS = {
     b"triage.pipeline.score": "scorer",
     b"triage.pipeline.decode": "decoder",
+    b"triage.web.serve": "web",
     b"serve": "receiver",
 }
 
@@ -22,7 +23,7 @@ class Process:
     """One process of the daemon at one moment."""
 
     pid: int
-    kind: str  # receiver, scorer or decoder
+    kind: str  # receiver, scorer, decoder or web
     age: float  # seconds since it was first seen
     pss: int  # bytes, what is shared being counted once among those who share it
     own: int  # bytes of it that are no file's: what a leak grows

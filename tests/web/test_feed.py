@@ -114,6 +114,28 @@ def test_a_page_that_comes_later_is_told_how_it_is_and_not_how_it_was(feed, stor
     asyncio.run(follow())
 
 
+def test_a_page_that_comes_in_a_quiet_hour_is_told_how_long_the_studies_have_waited_by_then(
+    feed, store, monkeypatch
+):
+    monkeypatch.setattr(feeds, "FRESH", 0.5)
+
+    async def follow():
+        store.file("1.1")
+        pages, waits = [], []
+        for _ in range(3):
+            pages.append(Page(feed))
+            said = await pages[-1].hear()
+            assert said["all"]
+            waits.append(said["rows"][0]["waiting_seconds"])
+            await asyncio.sleep(1)
+        assert waits[1] >= waits[0] + 1
+        assert waits[2] >= waits[1] + 1
+        for page in pages:
+            await page.leave()
+
+    asyncio.run(follow())
+
+
 def test_fifty_pages_that_come_and_go_all_have_the_worklist_while_others_write(feed, store):
     def write():
         for number in range(12):

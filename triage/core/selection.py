@@ -83,6 +83,7 @@ class Subject:
     kind: ObjectKind
     sop_class_name: str
     frames: int  # of pixels; 0 where there are none
+    without_rows: bool = False  # it has pixels, and nothing says how many rows they make
     modality: str = ""
     image_type: tuple[str, ...] = ()
     algorithm: str = ""  # the algorithm that the header names as the image's maker
@@ -119,8 +120,9 @@ def select(subject: Subject, rules: Rules) -> Selection:
     known is, if the site asks for it.
     """
     if subject.kind is ObjectKind.NOT_AN_IMAGE or subject.frames == 0:
-        why = "has no pixels" if subject.kind is not ObjectKind.NOT_AN_IMAGE else "is not an image"
-        return Selection(reason=reason(Code.NOT_AN_IMAGE, f"{subject.sop_class_name} {why}"))
+        return Selection(
+            reason=reason(Code.NOT_AN_IMAGE, f"{subject.sop_class_name} {_why_no_image(subject)}")
+        )
     part = find_part(subject.evidence, rules.parts)
     side, side_from = find_side(subject.evidence, rules.parts)
     excluded = _origin(subject) or _part(part, subject.evidence, rules) or _size(subject.frames)
@@ -132,6 +134,12 @@ def select(subject: Subject, rules: Rules) -> Selection:
         frames=0 if excluded else subject.frames,
         reason=excluded,
     )
+
+
+def _why_no_image(subject: Subject) -> str:
+    if subject.kind is ObjectKind.NOT_AN_IMAGE:
+        return "is not an image"
+    return "has no Rows (0028,0010)" if subject.without_rows else "has no pixels"
 
 
 def _origin(subject: Subject) -> str | None:

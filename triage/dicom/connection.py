@@ -158,9 +158,12 @@ class Connection(AssociationSocket):  # type: ignore[misc]  # pynetdicom ships n
         self.last = time.monotonic()
         self._acknowledge_at_once()
 
-    def completed(self) -> None:
-        """Note that a message is here as a whole, and waits for its answer."""
-        self._whole.append(self.unanswered - sum(self._whole))
+    def completed(self, *, answered: bool) -> None:
+        """Note that a message is here as a whole; it waits for its answer, or gets none."""
+        if answered:
+            self._whole.append(self.unanswered - sum(self._whole))
+        else:
+            self.unanswered = sum(self._whole)
 
     def overdue(self) -> str:
         """Return why the peer has been waited for long enough, or nothing."""

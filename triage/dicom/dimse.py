@@ -14,7 +14,7 @@ from typing import Any
 
 from pynetdicom import evt
 from pynetdicom.association import Association
-from pynetdicom.dimse_primitives import C_CANCEL, C_ECHO, C_STORE
+from pynetdicom.dimse_primitives import C_ECHO, C_STORE
 from pynetdicom.events import Event
 from pynetdicom.pdu import A_ABORT_RQ
 
@@ -65,8 +65,6 @@ class Requests:
         event.assoc._serve_request = partial(self._serve, event.assoc, serve)
 
     def _serve(self, association: Association, serve: Serve, request: Any, context_id: int) -> None:
-        if isinstance(request, C_CANCEL):  # nothing that we do can be cancelled (PS3.7 9.3.2.3)
-            return
         if current_thread().ident != association.ident:
             # pynetdicom has a thread of its own for an N-EVENT-REPORT; answers go in turn.
             association.dimse.msg_queue.put((context_id, request))

@@ -111,7 +111,12 @@ def _read(source: Source, syntax: UID, *, digest: bool) -> Header:
     excerpt = read_excerpt(source, little_endian=syntax.is_little_endian, wanted=_WANTED)
     has_pixels, pixel_digest = _pixels(source, excerpt, digest=digest)
     try:
-        header = _header(excerpt.dataset, str(syntax), has_pixels=has_pixels)
+        header = _header(
+            excerpt.dataset,
+            str(syntax),
+            has_pixels=has_pixels,
+            without_rows=excerpt.pixels is not None and "Rows" not in excerpt.dataset,
+        )
     except BadInstance as error:
         if excerpt.too_long:
             raise BadInstance(f"{error}: the header is too long") from error
@@ -144,7 +149,9 @@ def _pixels(source: Source, excerpt: Excerpt, *, digest: bool) -> tuple[bool, st
     return has_pixels, found.hexdigest() if digest and has_pixels else ""
 
 
-def _header(dataset: Dataset, transfer_syntax_uid: str, *, has_pixels: bool) -> Header:
+def _header(
+    dataset: Dataset, transfer_syntax_uid: str, *, has_pixels: bool, without_rows: bool
+) -> Header:
     sop_class_uid = _uid(dataset, "SOPClassUID")
     return Header(
         sop_class_uid=sop_class_uid,
@@ -163,6 +170,7 @@ def _header(dataset: Dataset, transfer_syntax_uid: str, *, has_pixels: bool) -> 
             kind=kind_of(sop_class_uid),
             sop_class_name=name_of(sop_class_uid),
             frames=_frames(dataset) if has_pixels else 0,
+            without_rows=without_rows,
             modality=text(dataset, "Modality"),
             image_type=origin.image_type(dataset),
             algorithm=origin.algorithm(dataset),

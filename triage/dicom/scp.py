@@ -206,7 +206,7 @@ class Receiver:
 
 def _arrival(event: Event) -> Arrival:
     request = event.request
-    if request.DataSet is None:
+    if not request.DataSet.fragments:
         raise BadInstance("the request has no data set")
     peer = peer_of(event.assoc)
     sop_class_uid = str(request.AffectedSOPClassUID)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
-from pynetdicom.dimse_messages import DIMSEMessage
+from pynetdicom.dimse_messages import C_CANCEL_RQ, DIMSEMessage
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.pdu_items import PresentationDataValueItem
@@ -99,14 +99,9 @@ class _Inbox(_Announced):
     released or aborted it. Either is news too.
     """
 
-    def __init__(self, news: threading.Event, completed: Any) -> None:
+    def __init__(self, news: threading.Event) -> None:
         super().__init__(news.set)
         self._news = news
-        self._completed = completed
-
-    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
-        self._completed()
-        super().put(item, block, timeout)
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         if not block:
@@ -132,6 +127,8 @@ class DataSet(BytesIO):
 
     def write(self, fragment: Any) -> int:
         """Take the next fragment in; it is kept as it is, without a copy."""
+        if not fragment:
+            return 0
         if self._digest is None:
             # In a context that was not accepted it is refused, whatever its digest.
             context = self._association._accepted_cx.get(self._message.context_id)
@@ -162,7 +159,7 @@ class _Messages(DIMSEServiceProvider):  # type: ignore[misc]  # pynetdicom ships
 
     def __init__(self, association: Association, news: threading.Event) -> None:
         super().__init__(association)
-        self.msg_queue = _Inbox(news, lambda: association.dul.socket.completed())
+        self.msg_queue = _Inbox(news)
         self._context: int | None = None  # of the message, once its command is whole
 
     def receive_primitive(self, primitive: P_DATA) -> None:
@@ -178,15 +175,23 @@ class _Messages(DIMSEServiceProvider):  # type: ignore[misc]  # pynetdicom ships
             self.dul.event_queue.put(_INVALID)
             return
         if self.message is None:
-            message = DIMSEMessage()
-            message.data_set = DataSet(self.assoc, message)
-            self.message: DIMSEMessage | None = message
+            self.message: DIMSEMessage | None = DIMSEMessage()
+            self.message.data_set = DataSet(self.assoc, self.message)
+        message = self.message
         try:
             super().receive_primitive(primitive)
         except MemoryError:
             raise
         except Exception:  # whatever pynetdicom makes of a command that is none
             self.dul.event_queue.put(_INVALID)
+            return
+        if self.message is None:  # it is whole
+            cancels = isinstance(message, C_CANCEL_RQ)
+            if cancels:
+                # Nothing that we do can be cancelled (PS3.7 9.3.2.3). pynetdicom keeps ten for
+                # whoever asks; what is beyond would come among the requests, and has no answer.
+                self.cancel_req.clear()
+            self.dul.socket.completed(answered=not cancels)
 
     def _follows(self, primitive: P_DATA) -> bool:
         """Say whether data sets come after their commands, and in the same presentation context."""

@@ -3,7 +3,7 @@
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from sqlalchemy import make_url, text
 
@@ -32,11 +32,10 @@ def scratch_schema(url: str) -> Iterator[str]:
         )
         yield parsed.update_query_dict({"options": options}).render_as_string(hide_password=False)
     finally:
-        with uninterrupted():
+        with uninterrupted(), closing(database):
             if made:
                 with database.writing() as connection:
                     connection.execute(text(f"DROP SCHEMA {name} CASCADE"))
-            database.close()
 
 
 def _create(database: Database, name: str) -> None:

@@ -121,7 +121,8 @@ class Spool:
         called when the bytes are safe and have no name yet; what it raises leaves nothing behind.
 
         Raises SpoolFull below `spool.min_free` or on a full disk, and
-        SpoolUnavailable for what else a disk can do; nothing is left behind then.
+        SpoolUnavailable for what else a disk can do. Nothing is left behind then, unless the
+        folder's fsync failed: the file is whole by then, and keeps its name.
         """
         size = sum(map(len, parts))
         begun = datetime.now(UTC)

@@ -1,6 +1,7 @@
 """What has changed on the worklist since the last look, for whoever shows it all day."""
 
-from dataclasses import dataclass, fields
+import time
+from dataclasses import dataclass, fields, replace
 from operator import itemgetter
 from typing import Any
 
@@ -39,10 +40,13 @@ class Worklist:
     """The whole worklist as it was at one look, made into records when somebody wants them."""
 
     _rows: tuple[Row[Any], ...] = ()
+    _seen_at: float = 0.0  # seconds of the monotonic clock
 
     def records(self) -> list[WorklistRow]:
-        """Return its rows, in reading order."""
-        return [worklist_row(row._mapping) for row in self._rows]
+        """Return its rows, in reading order; they have waited on since the look."""
+        since = time.monotonic() - self._seen_at
+        found = (worklist_row(row._mapping) for row in self._rows)
+        return [replace(row, waiting_seconds=row.waiting_seconds + since) for row in found]
 
 
 class Watch:
@@ -68,6 +72,7 @@ class Watch:
             ).scalar_one()
             if version == self._version:
                 return None
+            seen_at = time.monotonic()
             rows = tuple(connection.execute(WORKLIST, {"limit": EVERYTHING}))
         former = self._known
         known = {_uid(row): _lasting(row) for row in rows}
@@ -75,7 +80,7 @@ class Watch:
             worklist_row(row._mapping) for row in rows if former.get(_uid(row)) != known[_uid(row)]
         )
         gone = tuple(uid for uid in former if uid not in known)
-        self._version, self._known, self.worklist = version, known, Worklist(rows)
+        self._version, self._known, self.worklist = version, known, Worklist(rows, seen_at)
         return Difference(gone, changed) if gone or changed else None
 
     def forget(self) -> None:

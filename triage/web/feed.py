@@ -24,6 +24,7 @@ REST = 10  # times the processor time of a look, at least, until the next: a ten
 RETRY_EVERY = 2.0  # seconds, while the database is away
 END_WAIT = 2.0  # seconds for the look in hand at the end
 BEHIND = 100  # changes that a page may be behind before its stream ends, and it begins again
+FRESH = 1.0  # seconds for which the whole worklist is told as it was written: its studies wait on
 PING_EVERY = 15.0  # seconds without a change after which a page hears that we are there
 PING = b": nothing has changed\n\n"
 
@@ -87,6 +88,7 @@ class Feed:
         self._pages: set[_Page] = set()
         self._worklist: Worklist | None = None  # as the pages were told; None: nobody looks
         self._whole: Change | None = None  # the same as it is told, once somebody has asked for it
+        self._whole_at = 0.0  # when, in seconds of the monotonic clock
         self._number = 0
         self._news = threading.Event()  # somebody has come, or it ends
         self._stopping = threading.Event()
@@ -142,8 +144,10 @@ class Feed:
         self._news.set()
 
     def _everything(self, worklist: Worklist) -> Change:
-        if self._whole is None:
+        now = time.monotonic()
+        if self._whole is None or now - self._whole_at > FRESH:
             self._whole = Change.of(self._number, worklist.records(), whole=True)
+            self._whole_at = now
         return self._whole
 
     def _run(self) -> None:
