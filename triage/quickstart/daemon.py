@@ -132,8 +132,8 @@ def _started(
     with log.open("wb") as said:
         return subprocess.Popen(  # noqa: S603  our own program, with our own file
             [
-                *(sys.executable, "-m", "triage", "--config", str(config)),
-                *("serve", "--role", ",".join(roles)),
+                sys.executable,
+                *("-m", "triage", "--config", str(config), "serve", "--role", ",".join(roles)),
             ],
             stdin=subprocess.DEVNULL,
             stdout=said,
