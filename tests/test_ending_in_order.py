@@ -7,6 +7,20 @@ import pytest
 from triage.ending import orderly, uninterrupted
 
 
+@pytest.fixture(autouse=True)
+def heard():
+    """Have no signal ignored, as nohup and a shell's background leave them."""
+    usual = {
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_DFL,
+        signal.SIGINT: signal.default_int_handler,
+    }
+    former = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in former.items():
+        signal.signal(number, handler)
+
+
 def told(number, done):
     with orderly():
         with uninterrupted():

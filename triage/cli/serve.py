@@ -23,5 +23,6 @@ def serve(
     unknown = [name for name in names if name not in list(Role)]
     if unknown or not names:
         raise UsageError(f"--role: give one or more of {', '.join(Role)}; it is {role!r}")
+    settings = settings_of(context)
     priority.go_first()
-    Daemon(settings_of(context), frozenset(Role(name) for name in names)).run()
+    Daemon(settings, frozenset(Role(name) for name in names)).run()

@@ -19,7 +19,7 @@ from triage.core.study import StudyStatus
 from triage.core.worklist import WorklistRow
 from triage.dicom import scu
 from triage.ending import uninterrupted
-from triage.errors import DatabaseUnavailable, TriageError, UsageError
+from triage.errors import DatabaseUnavailable, SendFailed, TriageError, UsageError
 from triage.model.reference import packaged
 from triage.quickstart.daemon import HOST, QUIET, Daemon, running
 from triage.research import samples
@@ -114,7 +114,10 @@ def _gather(places: Sequence[Path], folder: Path, audience: Audience) -> Gathere
 def _send(files: Sequence[Path], daemon: Daemon, audience: Audience) -> list[scu.Sent]:
     """Send *files* in one association; return what the daemon refused."""
     started = time.monotonic()
-    sent = scu.send(files, host=HOST, port=daemon.port)
+    try:
+        sent = scu.send(files, host=HOST, port=daemon.port)
+    except SendFailed as error:  # its log goes with its folder
+        raise SendFailed(f"{error}\nthe daemon's last words:\n{daemon.tail()}") from error
     refused = [answer for answer in sent if not answer.stored]
     audience.say(
         f"Sent by C-STORE in {time.monotonic() - started:.1f} s: "

@@ -73,12 +73,17 @@ class Daemon:
             if isinstance(event, dict):
                 yield event
 
+    def tail(self) -> str:
+        """Return the last lines of its log."""
+        lines = self.log.read_text("utf-8", "replace").splitlines()[-LAST_LINES:]
+        return "\n".join(f"  {line}" for line in lines) or "  (it said nothing)"
+
     def check_alive(self) -> None:
         """Raise DaemonError with the end of its log, if the daemon has ended."""
         code = self.process.poll()
         if code is not None:
             raise DaemonError(
-                f"the daemon ended with exit code {code}; its last words:\n{_tail(self)}"
+                f"the daemon ended with exit code {code}; its last words:\n{self.tail()}"
             )
 
 
@@ -213,13 +218,8 @@ def _await(daemon: Daemon, *names: str) -> None:
         daemon.check_alive()
         time.sleep(LOOK_EVERY)
     raise DaemonError(
-        f"the daemon was not {names[0]} within {START_WAIT:.0f} s; its last words:\n{_tail(daemon)}"
+        f"the daemon was not {names[0]} within {START_WAIT:.0f} s; its last words:\n{daemon.tail()}"
     )
-
-
-def _tail(daemon: Daemon) -> str:
-    lines = daemon.log.read_text("utf-8", "replace").splitlines()[-LAST_LINES:]
-    return "\n".join(f"  {line}" for line in lines) or "  (it said nothing)"
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -24,7 +24,7 @@ def engine_of(kind: Kind, network: Folded, *, side: int, threads: int) -> Engine
     if kind.backend == "openvino":
         try:
             from triage.model.engines.openvino import OpenVinoEngine
-        except (ImportError, OSError) as error:
+        except (ImportError, OSError, AttributeError) as error:  # half of it is there
             raise ConfigurationError(
                 f"OpenVINO is installed and cannot be loaded ({error}); "
                 f"install it again: {installing('openvino', again=True)}"
