@@ -8,12 +8,14 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
+from tests.support.daemon import free_port
 from tests.support.processes import decoders_of
+from tests.support.reader import StubbornReader
 from tests.support.sender import StubbornSender
 from tests.support.waiting import wait_until
 
 KINDS = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
-IN_A_ROW = 4  # kills of the scoring process, before the pause between its starts grows too long
+IN_A_ROW = 4  # kills of one process, before the pause between its starts grows too long
 
 
 def kill_daemon(daemon, sender, random, number):
@@ -58,6 +60,21 @@ def kill_decoder(daemon, _sender, random, _number):
     )
 
 
+def kill_web(daemon, _sender, random, number):
+    """Kill the web process while a reader claims and gives up."""
+    if number and number % IN_A_ROW == 0:
+        daemon.stop()
+        daemon.start(roles=WITH_WEB)
+    daemon.wait_for("web_started")
+    victim = daemon.events("web_started")[-1]["pid"]
+    time.sleep(random.uniform(0, 4))  # it begins to answer after 1 or 2
+    os.kill(victim, signal.SIGKILL)
+    wait_until(
+        lambda: daemon.events("web_started")[-1]["pid"] != victim, "another web process", seconds=60
+    )
+
+
+WITH_WEB = "receive,score,web"
 KILLS = {"daemon": kill_daemon, "scoring process": kill_scorer, "decoding process": kill_decoder}
 
 
@@ -105,6 +122,40 @@ def test_many_kills_cost_nothing(
         daemon,
         sender.acknowledged,
         times=times,
+        among=hospital,
+        expected=undisturbed_hospital,
+    )
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("kind", KINDS)
+def test_many_kills_of_the_web_process_cost_no_reader_a_claim(
+    kind, hospital, undisturbed_hospital, random_model, new_database, start_daemon, verify
+):
+    port = free_port()
+    daemon = start_daemon(
+        roles=WITH_WEB, database__url=new_database(kind), model__path=random_model, web__port=port
+    )
+    reader = StubbornReader(port)
+    random = np.random.default_rng(24)
+    sender = StubbornSender(daemon.port, hospital, pause=0.5)
+    try:
+        for number in range(24):
+            kill_web(daemon, sender, random, number)
+        sender.join(600)
+        reader.end()
+    finally:
+        sender.end()
+
+    (claims,) = daemon.sql("SELECT count(*) AS n FROM audit WHERE kind = 'claimed'")
+    assert reader.unheard, "no kill hit a reader's request: the test has shown nothing"
+    assert claims["n"] >= reader.claimed > 24
+    assert daemon.sql("SELECT 1 FROM study WHERE claimed_by IS NOT NULL") == []
+    verify(
+        "kill -9 at random: web process",
+        daemon,
+        sender.acknowledged,
+        times=24,
         among=hospital,
         expected=undisturbed_hospital,
     )
