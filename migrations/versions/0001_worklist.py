@@ -7,8 +7,8 @@ Revises:
 import sqlalchemy as sa
 from alembic import op
 
+from triage.store.columns import Key, Moment
 from triage.store.schema import no_way_back
-from triage.store.tables import Key, Moment
 
 revision = "0001"
 down_revision = None

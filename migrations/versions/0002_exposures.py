@@ -7,8 +7,8 @@ Revises: 0001
 import sqlalchemy as sa
 from alembic import op
 
+from triage.store.columns import Key
 from triage.store.schema import no_way_back
-from triage.store.tables import Key
 
 revision = "0002"
 down_revision = "0001"

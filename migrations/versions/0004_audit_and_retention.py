@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from alembic import op
 
+from triage.store.columns import Key, Moment
 from triage.store.schema import no_way_back
-from triage.store.tables import Key, Moment
 
 revision = "0004"
 down_revision = "0003"

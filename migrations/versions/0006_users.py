@@ -7,8 +7,8 @@ Revises: 0005
 import sqlalchemy as sa
 from alembic import op
 
+from triage.store.columns import Key, Moment
 from triage.store.schema import no_way_back
-from triage.store.tables import Key, Moment
 
 revision = "0006"
 down_revision = "0005"

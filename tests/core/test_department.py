@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from triage.core.department import Arrival, By, Facts, Queue, Reading, department
+from triage.core.department import department
+from triage.core.figures import Arrival, By, Facts, Queue, Reading
 from triage.core.periods import periods
 from triage.core.study import Finding, Label, StudyStatus
 from triage.core.worklist import Band

@@ -1,39 +1,14 @@
 """When a study has a preliminary reading, and what it speaks of."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
+from tests.support.rows import row
 from triage.core.detail import GroupDetail, InstanceDetail, StudyDetail
 from triage.core.report import passages, withheld
-from triage.core.study import Label, StudyStatus
-from triage.core.worklist import Priority, WorklistRow
+from triage.core.study import Label
 
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-ROW = WorklistRow(
-    position=1,
-    priority=Priority.LOW,
-    overdue=False,
-    label=Label.NORMAL,
-    probability=0.2,
-    provisional=False,
-    status=StudyStatus.SCORED,
-    reason=None,
-    study_type="wrist",
-    views=2,
-    views_scored=2,
-    accession_number="A1",
-    patient_id="P1",
-    patient_name="Muster^Erika",
-    study_instance_uid="1.2",
-    study_description=None,
-    received_at=NOON,
-    completed_at=NOON,
-    waiting_seconds=1.0,
-    claimed_by=None,
-    model="net 1",
-)
 WRIST = GroupDetail(
     group="wrist L",
     study_type="wrist",
@@ -62,9 +37,9 @@ def instance(reason=None, state="scored", frame=1):
     )
 
 
-def study(*reasons, groups=(WRIST,), **row):
+def study(*reasons, groups=(WRIST,), **changes):
     return StudyDetail(
-        row=replace(ROW, **row),
+        row=row(**changes),
         reading_state="unread",
         finding=None,
         groups=list(groups),

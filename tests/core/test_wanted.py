@@ -1,36 +1,21 @@
 """Filters of the worklist."""
 
-from datetime import UTC, datetime
-
 import pytest
 
+from tests.support.rows import row
 from triage.core.study import Label, StudyStatus
 from triage.core.studytype import StudyType
 from triage.core.wanted import Wanted
-from triage.core.worklist import Priority, WorklistRow
+from triage.core.worklist import Priority
 
-ROW = WorklistRow(
-    position=3,
+ROW = row(
     priority=Priority.HIGH,
-    overdue=False,
     label=Label.ABNORMAL,
     probability=0.9,
-    provisional=False,
-    status=StudyStatus.SCORED,
-    reason=None,
     study_type=StudyType.HAND,
-    views=2,
-    views_scored=2,
     accession_number="A-17",
-    patient_id="P/4",
     patient_name="Müller^Änne Straße",
     study_instance_uid="1.2.3",
-    study_description=None,
-    received_at=datetime(2026, 3, 1, tzinfo=UTC),
-    completed_at=None,
-    waiting_seconds=10.0,
-    claimed_by=None,
-    model="m 1",
 )
 
 

@@ -5,7 +5,6 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from triage.cli.output import JsonOption, print_json, print_lines, print_table
+from triage.core.documents import row_document
 from triage.core.printable import printable
 from triage.core.worklist import WorklistRow
 from triage.ending import orderly
@@ -135,7 +135,7 @@ def _cells(row: WorklistRow) -> tuple[str, ...]:
 def _document(outcome: "Outcome") -> dict[str, object]:
     daemon = outcome.daemon
     return {
-        "worklist": [asdict(row) for row in outcome.rows],
+        "worklist": [row_document(row) for row in outcome.rows],
         "skipped": [{"path": entry.path, "reason": entry.reason} for entry in outcome.skipped],
         "refused": [
             {"path": entry.source, "status": entry.status, "reason": entry.reason}

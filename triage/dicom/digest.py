@@ -6,7 +6,7 @@ The file meta information is left out, which is ours and not the sender's.
 import hashlib
 from pathlib import Path
 
-from triage.dicom.header import read_transfer_syntax
+from triage.dicom.fileformat import read_transfer_syntax
 from triage.errors import BadInstance
 
 _PIECE = 1 << 20  # bytes read at a time

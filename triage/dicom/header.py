@@ -3,12 +3,10 @@
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
 
 from blake3 import blake3
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
-from pydicom.filereader import read_dataset, read_preamble
 from pydicom.tag import Tag
 from pydicom.uid import UID
 
@@ -16,6 +14,7 @@ from triage.core.selection import Subject
 from triage.core.study import Exposure
 from triage.dicom import evidence, field, origin
 from triage.dicom.excerpt import UNDEFINED, Excerpt, Inflated, Source, TooMuch, read_excerpt
+from triage.dicom.fileformat import read_transfer_syntax
 from triage.dicom.fragments import Fragments
 from triage.dicom.imagepixel import whole
 from triage.dicom.sopclasses import kind_of, name_of
@@ -88,21 +87,6 @@ def read_file_header(path: Path, *, digest: bool = True) -> Header:
             raise BadInstance(f"{path}: {error}") from error
         except Exception as error:
             raise BadInstance(f"{path} is not a DICOM file that can be read") from error
-
-
-def read_transfer_syntax(file: BinaryIO) -> str:
-    """Read the file meta information (PS3.10 7.1) up to the data set; return the latter's syntax.
-
-    Raises whatever pydicom makes of a file that is none of DICOM's.
-    """
-    read_preamble(file, False)
-    meta = read_dataset(
-        file,
-        is_implicit_VR=False,
-        is_little_endian=True,
-        stop_when=lambda tag, *_: tag.group != 2,
-    )
-    return str(meta.TransferSyntaxUID)
 
 
 def _read(source: Source, syntax: UID, *, digest: bool) -> Header:

@@ -19,7 +19,6 @@ import numpy as np
 from pydicom import Dataset, dcmread
 from pydicom.encaps import get_frame
 from pydicom.errors import InvalidDicomError
-from pydicom.filereader import read_dataset, read_preamble
 from pydicom.pixels import get_decoder
 from pydicom.tag import Tag
 from pydicom.uid import (
@@ -32,6 +31,7 @@ from pydicom.uid import (
 from triage.core.reasons import Code
 from triage.dicom import codecs, presentation
 from triage.dicom.excerpt import MOST_ELEMENTS, read_excerpt
+from triage.dicom.fileformat import read_meta
 from triage.dicom.imagepixel import KEYWORDS, MAX_EXPANDED, ImagePixel, describe
 from triage.dicom.lookup import Grey, Integers
 from triage.errors import ViewUnreadable
@@ -128,10 +128,7 @@ def _inflated(file: BufferedReader) -> BufferedIOBase:
     file.seek(0)
     if DeflatedExplicitVRLittleEndian.encode() not in start:  # parsing takes its time
         return file
-    read_preamble(file, False)
-    meta = read_dataset(
-        file, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, *_: tag.group != 2
-    )
+    meta = read_meta(file)
     file.seek(0)
     if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
         return file
@@ -153,14 +150,7 @@ def _check_length(stream: BufferedIOBase) -> None:
 
     What is large and not asked for is stepped over, and costs nothing.
     """
-    read_preamble(stream, False)
-    meta = read_dataset(
-        stream,
-        is_implicit_VR=False,
-        is_little_endian=True,
-        stop_when=lambda tag, *_: tag.group != 2,
-    )
-    little_endian = meta.get("TransferSyntaxUID") != ExplicitVRBigEndian
+    little_endian = read_meta(stream).get("TransferSyntaxUID") != ExplicitVRBigEndian
     if read_excerpt(stream, little_endian=little_endian, wanted={}).too_long:
         raise ViewUnreadable(
             Code.TOO_LARGE,

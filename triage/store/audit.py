@@ -18,8 +18,9 @@ from sqlalchemy import (
 )
 
 from triage.core.audit import AuditEntry, AuditKind
+from triage.store.columns import Key, Moment
 from triage.store.database import Database
-from triage.store.tables import Key, Moment, audit, study
+from triage.store.tables import audit, study
 
 PAGE = 1000  # rows read in one transaction: a long answer holds up nobody
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, case, func, select, text
 
-from triage.core.department import Arrival, Facts, Queue, Reading
+from triage.core.figures import Arrival, Facts, Queue, Reading
 from triage.core.study import Finding, Label, ReadingState, StudyStatus
 from triage.core.worklist import Band
 from triage.store.database import Database

@@ -21,18 +21,10 @@ from triage.core.study import InstanceState, Intent, Label, ReadingState, StudyS
 from triage.core.wanted import Wanted
 from triage.core.worklist import PRIORITIES, Band, Priority, WorklistRow
 from triage.errors import AmbiguousStudy, StudyNotFound
+from triage.store.columns import Moment, moment_of
 from triage.store.database import Database
 from triage.store.derive import views_of
-from triage.store.tables import (
-    ACCESSION_NUMBER,
-    ON_WORKLIST,
-    Moment,
-    history,
-    instance,
-    moment_of,
-    study,
-    view,
-)
+from triage.store.tables import ACCESSION_NUMBER, ON_WORKLIST, history, instance, study, view
 
 # The view comes in reading order, and ends at the limit; sorted by `position` from outside, every
 # study that waits would be numbered first. The order of what is left is asked for by name. OFFSET

@@ -9,8 +9,8 @@ from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator
 
 from triage.core.audit import AuditKind
-from triage.core.department import Department
 from triage.core.documents import encode, row_document, study_document
+from triage.core.figures import Department
 from triage.core.study import Label, StudyStatus
 from triage.core.studytype import StudyType
 from triage.core.wanted import Wanted

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, tzinfo
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
-from triage.core.department import By, Department, TurnAround, department
+from triage.core.department import department
 from triage.core.drift import Distribution
+from triage.core.figures import By, Department, TurnAround
 from triage.core.periods import periods
 from triage.store.database import Database
 from triage.store.figures import department_facts

@@ -10,8 +10,8 @@ from functools import lru_cache
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from triage.core.department import Agreement, Day, TurnAround, Wait
 from triage.core.drift import Distribution
+from triage.core.figures import Agreement, Day, TurnAround, Wait
 from triage.svg import COLOURS, drawing
 
 HOUR = 3600.0  # seconds

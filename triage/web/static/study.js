@@ -1,10 +1,16 @@
 // The study page: the reader's keys, the views, and what changes while the page is open.
 
-import { ACTS, perform } from "./study-acts.js";
+import { ACTS, perform } from "./reading.js";
 import { Stage } from "./study-stage.js";
-import { tellTimes } from "./study-times.js";
+import { tellTimes } from "./times.js";
 
 const LOOK_EVERY = 5_000; // milliseconds; of a page that is seen
+const DONE = {
+  claim: "Claimed.",
+  release: "Released.",
+  normal: "Read: normal. W leads to the worklist.",
+  abnormal: "Read: abnormal. W leads to the worklist.",
+};
 const page = document.getElementById("study");
 const stage = new Stage(document.getElementById("stage"));
 const said = { done: document.getElementById("done"), refused: document.getElementById("refused") };
@@ -73,7 +79,7 @@ async function act(name) {
   acting = true;
   const problem = await perform(ACTS[name], page.dataset.study);
   if (problem) say("refused", `${ACTS[name].failed}: ${problem}`);
-  else say("done", ACTS[name].done);
+  else say("done", DONE[name]);
   await refresh();
   acting = false;
 }

@@ -1,5 +1,6 @@
 // What the page says beside the rows: sums, the chosen study, what was done, how we know.
 
+import { moment, span } from "./times.js";
 import * as words from "./worklist-words.js";
 
 const LASTS = 12_000; // milliseconds for which a message stands
@@ -42,7 +43,7 @@ export function connection(state) {
   const text = {
     live: "Live",
     polling: "Updated every few seconds",
-    lost: `Not connected since ${words.moment(lostAt ?? new Date())}: the list may be out of date`,
+    lost: `Not connected since ${moment(lostAt ?? new Date())}: the list may be out of date`,
   }[state];
   if (element.textContent === text) return;
   element.textContent = text;
@@ -63,7 +64,7 @@ export function summary(all, shown, filter) {
     put(find(`[data-count=${priority}]`), String(number));
   }
   const said = [all.length === 1 ? "1 study waits" : `${all.length} studies wait`];
-  if (all.length) said.push(`the longest ${words.span((Date.now() - longest) / 1000)}`);
+  if (all.length) said.push(`the longest ${span((Date.now() - longest) / 1000)}`);
   if (overdue) said.push(`${overdue} overdue`);
   if (!filter.isOpen) {
     const uids = new Set(shown.map((row) => row.study_instance_uid));
@@ -130,7 +131,7 @@ function more(row, reader) {
     opinion,
     words.progress(row),
     row.study_description,
-    `arrived ${words.moment(row.received_at)}`,
+    `arrived ${moment(row.received_at)}`,
     row.model && `model ${row.model}`,
   ].filter(Boolean).join(" \u00B7 ");
 }

@@ -1,5 +1,6 @@
 // The table of thousands of rows, of which those are drawn that are seen.
 
+import { moment, span, wholeMoment } from "./times.js";
 import * as words from "./worklist-words.js";
 
 const BEYOND = 8; // rows drawn above and below what is seen
@@ -197,10 +198,10 @@ export class Table {
     put(fields.progress, words.progress(row));
     fields.progress.title = fields.progress.textContent;
     put(fields.views, `${row.views_scored} of ${row.views}`);
-    put(fields.waiting, words.span((Date.now() - row.since) / 1000));
-    put(fields.arrived, words.moment(row.received_at));
+    put(fields.waiting, span((Date.now() - row.since) / 1000));
+    put(fields.arrived, moment(row.received_at));
     fields.arrived.dateTime = row.received_at;
-    fields.arrived.title = words.wholeMoment(row.received_at);
+    fields.arrived.title = wholeMoment(row.received_at);
     put(fields.reader, row.claimed_by === this.reader ? "You" : row.claimed_by ?? "");
     fields.reader.title = row.claimed_by ?? "";
   }

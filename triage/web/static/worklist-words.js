@@ -1,34 +1,6 @@
 // How what the server tells is said to a reader. Nothing here touches the page.
 
-const MINUTE = 60, HOUR = 60 * MINUTE, DAY = 24 * HOUR; // seconds
-
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
-const dated = new Intl.DateTimeFormat(undefined, {
-  day: "numeric", month: "short", hour: "2-digit", minute: "2-digit",
-});
-const whole = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
-
 export const PRIORITY = { HIGH: "High", MEDIUM: "Medium", LOW: "Low" };
-
-/** A time span in the units that matter; it does not tick while one looks at it. */
-export function span(seconds) {
-  const s = Math.max(0, Math.floor(seconds));
-  if (s < MINUTE) return "< 1 min";
-  if (s < HOUR) return `${Math.floor(s / MINUTE)} min`;
-  if (s < DAY) return `${Math.floor(s / HOUR)} h ${String(Math.floor(s % HOUR / MINUTE)).padStart(2, "0")} min`;
-  return `${Math.floor(s / DAY)} d ${Math.floor(s % DAY / HOUR)} h`;
-}
-
-/** A moment in the reader's zone: the time alone where it was today. */
-export function moment(iso, now = new Date()) {
-  const then = new Date(iso);
-  return (then.toDateString() === now.toDateString() ? clock : dated).format(then);
-}
-
-/** A moment with everything, the zone too. */
-export function wholeMoment(iso) {
-  return whole.format(new Date(iso));
-}
 
 /** A person's name as DICOM writes it (PS3.5 6.2.1), as people do: "Doe, Jane". */
 export function person(name) {

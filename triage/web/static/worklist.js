@@ -2,7 +2,7 @@
 
 import { Filter } from "./worklist-filter.js";
 import { Hold } from "./worklist-hold.js";
-import { CLAIM, READ_ABNORMAL, READ_NORMAL, RELEASE, perform } from "./worklist-reading.js";
+import { ACTS, perform } from "./reading.js";
 import { Worklist } from "./worklist-rows.js";
 import * as say from "./worklist-say.js";
 import { follow } from "./worklist-stream.js";
@@ -11,7 +11,6 @@ import { title } from "./worklist-words.js";
 
 const TICK = 5_000; // milliseconds after which waiting times are drawn again
 const TWICE = 600; // milliseconds in which a second press means the study that has just left
-const ACTS = { claim: CLAIM, release: RELEASE, normal: READ_NORMAL, abnormal: READ_ABNORMAL };
 
 const find = (selector) => document.querySelector(selector);
 const list = find("#list"), grid = find("#list table"), help = find("#help");
@@ -101,7 +100,7 @@ async function act(name) {
   if (!row || row.done) return say.refused("Choose a study first.");
   if (busy || performance.now() - readAt < TWICE) return undefined;
   busy = true;
-  const problem = await perform(what, row);
+  const problem = await perform(what, row.study_instance_uid);
   busy = false;
   if (problem) return say.refused(`${what.failed}: ${title(row)}: ${problem}.`);
   say.done(`${title(row)}: ${what.done}.`);
@@ -112,12 +111,12 @@ async function act(name) {
 /** Show at once what the stream will tell in a moment. */
 function done(what, row) {
   if (!row) return;
-  if (what === CLAIM) row.claimed_by = reader;
-  if (what === RELEASE) row.claimed_by = null;
-  if (what.body) {
+  if (what === ACTS.claim) row.claimed_by = reader;
+  if (what === ACTS.release) row.claimed_by = null;
+  if (what.finding) {
     readAt = performance.now();
     row.done = true;
-    row.left = `Read: ${what.body.finding}`;
+    row.left = `Read: ${what.finding}`;
     const index = table.indexOf(row.study_instance_uid);
     const next = table.rows.slice(index + 1).find((other) => !other.left) ?? table.rows[index - 1];
     if (table.chosen === row.study_instance_uid) table.choose(next?.study_instance_uid ?? null);

@@ -3,13 +3,13 @@
 const PATIENCE = 10_000; // milliseconds
 
 export const ACTS = {
-  claim: { path: "claim", done: "Claimed.", failed: "Not claimed" },
-  release: { path: "release", done: "Released.", failed: "Not released" },
-  normal: { path: "read", finding: "normal", done: "Read: normal. W leads to the worklist.", failed: "Not marked as read" },
-  abnormal: { path: "read", finding: "abnormal", done: "Read: abnormal. W leads to the worklist.", failed: "Not marked as read" },
+  claim: { path: "claim", done: "claimed", failed: "Not claimed" },
+  release: { path: "release", done: "released", failed: "Not released" },
+  normal: { path: "read", finding: "normal", done: "read, normal", failed: "Not marked as read" },
+  abnormal: { path: "read", finding: "abnormal", done: "read, abnormal", failed: "Not marked as read" },
 };
 
-/** Do it. Return null when it is done, else the words that say why it is not. */
+/** Do it to a study, by its UID. Return null when it is done, else the words that say why it is not. */
 export async function perform(act, study) {
   let answer;
   try {
@@ -25,6 +25,6 @@ export async function perform(act, study) {
   if (answer.ok) return null;
   if (answer.status === 401) location.reload(); // to where one logs in
   const problem = await answer.json().catch(() => ({}));
-  // The message names the study, and then speaks to the command line.
+  // The message names the study, which is known, and then speaks to the command line.
   return (problem.detail ?? `the server answered ${answer.status}`).replace(study, "it").split("; ")[0];
 }
