@@ -1,24 +1,19 @@
 """Keeps the web process alive, and tells it how the daemon is."""
 
 import contextlib
-import json
-import logging
 import socket
-import subprocess
-import sys
 import time
 
 from triage import logs
 from triage.core.tally import ENDED, Part, Tally
 from triage.pipeline.channel import Outlet
+from triage.pipeline.child import Child
 from triage.settings import Settings
 from triage.web.condition import Condition
 
 log = logs.get(__name__)
 
-BACKOFF = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before each start, of those that failed
 HUNG = 120.0  # seconds without a word from it, the time that it needs to start included
-HEALTHY = 60.0  # seconds of life after which an end counts as the first
 BACKLOG = 128  # connections that wait while the process starts again
 
 
@@ -33,11 +28,9 @@ class WebProcess:
         self._settings = settings
         self._tally = tally
         self._listener: socket.socket | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-        self._line: socket.socket | None = None
+        self._child = Child("triage.web.serve", settings)
         self._outlet: Outlet | None = None  # of our words
-        self._failures = 0
-        self._start_at = self._started = self._heard = 0.0
+        self._heard = 0.0
 
     @property
     def port(self) -> int | None:
@@ -47,33 +40,26 @@ class WebProcess:
     @property
     def pid(self) -> int | None:
         """The process that answers; None while there is none."""
-        return self._process.pid if self._process else None
+        return self._child.pid
 
     def tick(self, condition: Condition) -> None:
         """Start the process if it is time, tell it how the daemon is, notice its end."""
-        if self._process is None:
-            if time.monotonic() >= self._start_at:
+        if self.pid is None:
+            if self._child.is_due:
                 self._start()
             return
-        if (status := self._process.poll()) is not None:
+        if (status := self._child.poll()) is not None:
             self._bury(status)
         elif self._is_hung():
-            log.error("web_hung", pid=self._process.pid)
-            self._process.kill()
+            log.error("web_hung", pid=self.pid)
+            self._child.kill()
         elif self._outlet is not None:
             with contextlib.suppress(OSError):  # it has just ended
                 self._outlet.send(condition.line())
 
     def stop(self) -> None:
         """End the process, and give the port back."""
-        if self._line is not None:
-            self._line.close()  # it ends by itself after the answers in hand
-        if self._process is not None:
-            try:
-                self._process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        self._child.stop()
         if self._listener is not None:
             self._listener.close()
 
@@ -81,7 +67,7 @@ class WebProcess:
         try:
             listener = self._listen()
         except OSError as error:
-            self._fail()
+            self._child.pause()
             web = self._settings.web
             log.error(
                 "web_unavailable",
@@ -90,46 +76,20 @@ class WebProcess:
             )
             return
         try:
-            process = self._spawn(listener)
-        except OSError as error:  # no process, no memory or no descriptor is to be had
-            self._fail()
+            pid = self._child.start([listener])
+        except OSError as error:
             log.error("web_unavailable", reason=f"it cannot be started: {error.strerror or error}")
             return
-        self._process = process
-        self._started = self._heard = time.monotonic()
-        log.info("web_started", pid=process.pid)
-
-    def _spawn(self, listener: socket.socket) -> subprocess.Popen[bytes]:
-        """Start the process with our end of the line to it. Raises OSError."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            try:
-                process = subprocess.Popen(  # noqa: S603  our own interpreter and module
-                    [
-                        sys.executable,
-                        *("-m", "triage.web.serve"),
-                        *(str(theirs.fileno()), str(listener.fileno())),
-                    ],
-                    pass_fds=[theirs.fileno(), listener.fileno()],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                )
-            except OSError:
-                ours.close()
-                raise
-        request = {
-            "settings": self._settings.model_dump(mode="json"),
-            "log_level": logging.getLevelName(logging.getLogger().level).lower(),
-        }
-        with contextlib.suppress(OSError):  # it has ended already, and is found so
-            ours.sendall(json.dumps(request).encode() + b"\n")
-        self._line, self._outlet = ours, Outlet(ours)
-        return process
+        if self._child.connection is not None:
+            self._outlet = Outlet(self._child.connection)
+        self._heard = time.monotonic()
+        log.info("web_started", pid=pid)
 
     def _is_hung(self) -> bool:
         """Say whether its event loop has been silent for too long."""
+        line = self._child.connection
         with contextlib.suppress(OSError):  # nothing said, or nobody there: poll() tells which
-            while self._line is not None and self._line.recv(4096, socket.MSG_DONTWAIT):
+            while line is not None and line.recv(4096, socket.MSG_DONTWAIT):
                 self._heard = time.monotonic()
         return time.monotonic() - self._heard > HUNG
 
@@ -142,15 +102,7 @@ class WebProcess:
         return self._listener
 
     def _bury(self, status: int) -> None:
-        if self._line is not None:
-            self._line.close()
-        self._process = self._line = self._outlet = None
-        if time.monotonic() - self._started > HEALTHY:
-            self._failures = 0
-        self._fail()
+        self._outlet = None
+        self._child.bury()
         self._tally.count(ENDED, Part.WEB)
         log.error("web_ended", status=status)
-
-    def _fail(self) -> None:
-        self._start_at = time.monotonic() + BACKOFF[min(self._failures, len(BACKOFF) - 1)]
-        self._failures += 1
