@@ -17,6 +17,7 @@ from rich.text import Text
 from triage.cli.output import JsonOption, print_json, print_lines, print_table
 from triage.core.documents import row_document
 from triage.core.printable import printable
+from triage.core.reasons import code_of
 from triage.core.worklist import WorklistRow
 from triage.ending import orderly
 
@@ -127,7 +128,7 @@ def _cells(row: WorklistRow) -> tuple[str, ...]:
         f"{row.views_scored}/{row.views}",
         row.accession_number or "",
         row.study_description or "",
-        (row.reason or "").partition(":")[0],
+        code_of(row.reason),
     )
     return tuple(map(printable, cells))
 

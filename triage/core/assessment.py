@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from triage.core.grouping import count_once, score_study
-from triage.core.reasons import Code, reason
+from triage.core.reasons import Code, code_of, reason
 from triage.core.study import Score, StudyStatus, View, ViewState
 
 AFTER_READING = reason(Code.IMAGE_AFTER_READING, "an image arrived after the study had been read")
@@ -74,7 +74,7 @@ def _weight(instance_reason: str) -> int:
 
 
 def _code(instance_reason: str) -> Code:
-    return Code(instance_reason.partition(":")[0])
+    return Code(code_of(instance_reason))
 
 
 def _reason(views: Sequence[View], unscorable_reasons: Sequence[str]) -> str | None:

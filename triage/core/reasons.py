@@ -31,6 +31,11 @@ class Code(StrEnum):
     IMAGE_AFTER_READING = "image_after_reading"
 
 
+def code_of(reason: str | None) -> str:
+    """Return the code of a reason as it is stored; "" where there is none."""
+    return (reason or "").partition(":")[0]
+
+
 def reason(code: Code | str, sentence: str) -> str:
     """Write a reason as it is stored and shown."""
     return f"{code}: {sentence}"

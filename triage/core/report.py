@@ -7,7 +7,7 @@ has not seen, as it was meant to, every radiograph that a reader must look at.
 from dataclasses import dataclass
 
 from triage.core.detail import StudyDetail
-from triage.core.reasons import Code
+from triage.core.reasons import Code, code_of
 from triage.core.study import Label, Side
 
 ANY = "any"  # the text for study types that have none of their own
@@ -49,7 +49,7 @@ def withheld(detail: StudyDetail) -> str | None:
         return "Images may still arrive."
     if row.views_scored < row.views:
         return f"{row.views - row.views_scored} of {row.views} views are not scored."
-    if any(_code(each.reason) in _UNJUDGED for each in detail.instances):
+    if any(code_of(each.reason) in _UNJUDGED for each in detail.instances):
         return "A radiograph of the study is not scored, or is one of low trust."
     if any(group.study_type is None for group in detail.groups):
         return "The part of the body is not known."
@@ -73,7 +73,3 @@ def passages(detail: StudyDetail) -> list[Passage]:
 def mark(model: str | None) -> str:
     """Return the line that stands before every text, whatever the site has written."""
     return f"PRELIMINARY, computed by {model}, to be confirmed by a radiologist"
-
-
-def _code(reason: str | None) -> str:
-    return (reason or "").partition(":")[0]

@@ -1,15 +1,15 @@
 """Who is at the other end, as the log and the allow-list write it."""
 
 import socket
-from ipaddress import ip_address
 
 from pynetdicom.association import Association
+
+from triage.core.addresses import address_of
 
 
 def plain_address(address: str) -> str:
     """Return an address without its zone, and an IPv4 one that came in IPv6's clothes as such."""
-    found = ip_address(address.partition("%")[0])
-    return str(getattr(found, "ipv4_mapped", None) or found)
+    return str(address_of(address) or address)
 
 
 def is_from_here(connection: socket.socket, address: str) -> bool:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from triage import logs
+from triage.core.reasons import code_of
 from triage.core.selection import Rules
 from triage.core.study import Instance
 from triage.core.tally import KEEPING, RECEIVED, SET_ASIDE, Kept, Tally
@@ -82,7 +83,7 @@ class Intake:
         if filed.outcome is not Outcome.DUPLICATE and instance.frames:
             self._wake()
         # The code alone: the sentence may quote a description.
-        not_scored = (instance.reason or "").partition(":")[0] or None
+        not_scored = code_of(instance.reason) or None
         if filed.outcome is not Outcome.DUPLICATE and not_scored:
             self._tally.count(SET_ASIDE, not_scored)
         log.info(

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from triage import logs, priority
+from triage.core.reasons import code_of
 from triage.core.tally import NOT_SCORED, PROBABILITY, SCORE_WAIT, SCORED, Tally
 from triage.errors import DatabaseUnavailable, ScorerBroken
 from triage.model.cores import usable_cores
@@ -195,7 +196,7 @@ def _tell(saved: Saved) -> None:
             log.info("view_scored", **of_view, **score)
         else:
             # The code alone: the sentence may quote what a library stumbled on in the file.
-            code = (result.reason or "").partition(":")[0]
+            code = code_of(result.reason)
             log.info("view_not_scored", **of_view, reason=code, final=result.final)
     for study in saved.studies:
         log.info("study_assessed", study_instance_uid=study.study_instance_uid, status=study.status)
@@ -207,7 +208,7 @@ def _count(saved: Saved, tally: Tally) -> None:
     now = _now()
     for result in saved.results:
         if result.probability is None:
-            tally.count(NOT_SCORED, (result.reason or "").partition(":")[0])
+            tally.count(NOT_SCORED, code_of(result.reason))
             continue
         tally.count(SCORED)
         tally.observe(PROBABILITY, result.probability, result.work.study_type or "unknown")

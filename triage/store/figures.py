@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, case, func, select, text
 
 from triage.core.figures import Arrival, Facts, Queue, Reading
+from triage.core.reasons import code_of
 from triage.core.study import Finding, Label, ReadingState, StudyStatus
 from triage.core.worklist import Band
 from triage.store.database import Database
@@ -71,7 +72,7 @@ def _arrivals(connection: Connection, since: datetime) -> list[Arrival]:
             study_type=row.study_type,
             station=row.station,
             status=StudyStatus(row.status),
-            code=row.reason and row.reason.partition(":")[0],
+            code=code_of(row.reason) or None,
             label=row.label and Label(row.label),
             probability=row.probability,
             model=row.model,

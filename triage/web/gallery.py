@@ -11,6 +11,7 @@ from triage.core.activation import CoarseMap
 from triage.core.reasons import Code
 from triage.errors import ViewUnreadable
 from triage.model.cam import layer, upscale
+from triage.pipeline.overlay import QUICK
 from triage.pipeline.pictures import DECODERS, Pictures, Shelf
 from triage.pipeline.wire import Picture
 from triage.store.images import StoredImage
@@ -18,7 +19,6 @@ from triage.store.spool import Spool
 
 KEPT = 64 << 20  # bytes of PNG; of 50 views as a page shows them at first
 AT_ONCE = DECODERS + 1  # pictures in hand, whose pixels are in memory; one is packed meanwhile
-QUICK = 1  # of zlib's levels; 6 takes four times as long for a file that is 4 % smaller
 MAP_SIDE = 512  # pixels; a map has 7 cells, and a browser scales it up as smoothly as we do
 
 

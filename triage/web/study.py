@@ -9,7 +9,7 @@ from urllib.parse import quote
 from triage import reporting
 from triage.core.activation import ScoredView
 from triage.core.detail import GroupDetail, HistoryLine, InstanceDetail, StudyDetail
-from triage.core.reasons import Code
+from triage.core.reasons import Code, code_of
 from triage.core.report import SIDES, withheld
 from triage.core.study import Side
 from triage.errors import TemplateFailed
@@ -105,7 +105,7 @@ def _tiles(detail: StudyDetail, scored: Sequence[ScoredView]) -> list[Tile]:
     shown = [
         each
         for each in detail.instances
-        if each.state != "replaced" and (each.frame is not None or _code(each) in _SEEN)
+        if each.state != "replaced" and (each.frame is not None or code_of(each.reason) in _SEEN)
     ]
     study = quote(detail.row.study_instance_uid, safe="")
     tiles = []
@@ -119,15 +119,11 @@ def _tiles(detail: StudyDetail, scored: Sequence[ScoredView]) -> list[Tile]:
                 group=words_of(each),
                 frame=frame,
                 address=f"/api/v1/studies/{study}/views/{uid}/{frame}",
-                deleted=_code(each) == Code.PIXELS_DELETED,
+                deleted=code_of(each.reason) == Code.PIXELS_DELETED,
                 has_map=(each.sop_instance_uid, frame) in maps,
             )
         )
     return tiles
-
-
-def _code(each: InstanceDetail) -> str:
-    return (each.reason or "").partition(":")[0]
 
 
 _WORDS = {
