@@ -197,8 +197,8 @@ class Interrupted(Spool):
         super().__init__(spool.directory, 0)
         self.meanwhile = meanwhile
 
-    def keep(self, digest, parts, approved=lambda: None):
-        written = super().keep(digest, parts, approved)
+    def keep(self, digest, parts, **check):
+        written = super().keep(digest, parts, **check)
         meanwhile, self.meanwhile = self.meanwhile, lambda: None
         meanwhile()
         return written

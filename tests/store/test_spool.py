@@ -74,7 +74,7 @@ def test_an_object_that_is_not_approved_gets_no_name_and_leaves_nothing(spool):
         raise BadInstance("no header")
 
     with pytest.raises(BadInstance):
-        spool.keep("a" * 64, [b"object"], approved=refuse)
+        spool.keep("a" * 64, [b"object"], check=lambda: refuse)
 
     assert seen == [len(b"object")], "it was asked for while the bytes had no name"
     assert spool.find("a" * 64) is None

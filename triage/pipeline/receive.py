@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from typing import TypeVar
 
 from triage import logs
@@ -67,12 +68,12 @@ class Intake:
 
         The bytes go first: a row without its file would be a lost image, a file
         without its row is filed at the next start, or when the sender brings it again.
-        While the disk takes them the header is read; they get no name before that is well.
+        While the disk makes them safe the header is read; they get no name before that is well.
         """
-        reading = self._beside(lambda: self._read(arrival))
         parts = arrival.preamble, *arrival.fragments
-        kept = self._spool.keep(arrival.digest, parts, approved=reading.result)
-        header, instance = reading.result()
+        reading = cache(lambda: self._beside(lambda: self._read(arrival)))
+        kept = self._spool.keep(arrival.digest, parts, check=lambda: reading().result)
+        header, instance = reading().result()
 
         def write() -> KeptFile:
             if self._spool.holds(arrival.digest, instance.size):

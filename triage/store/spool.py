@@ -26,6 +26,7 @@ _NAME = re.compile(r"([0-9a-f]{64})\.dcm")
 _PIECE = 1 << 20  # bytes compared at a time
 
 Bytes = bytes | bytearray | memoryview
+Approved = Callable[[], object]  # raises where what was written is not to be kept
 
 
 @dataclass(frozen=True)
@@ -113,12 +114,14 @@ class Spool:
             trial.unlink()
 
     def keep(
-        self, digest: str, parts: Sequence[Bytes], approved: Callable[[], object] = lambda: None
+        self, digest: str, parts: Sequence[Bytes], check: Callable[[], Approved] = lambda: _nothing
     ) -> Kept:
         """Write *parts* as the object *digest*, durable on return, unless that is there already.
 
-        A file of that name with other bytes, cut short or decayed, is replaced. *approved* is
-        called when the bytes are safe and have no name yet; what it raises leaves nothing behind.
+        A file of that name with other bytes, cut short or decayed, is replaced. *check* is called
+        when the bytes are written, to begin what can be done while the disk makes them safe; what
+        it returns is called when they are, and have no name yet. What either raises leaves nothing
+        behind.
 
         Raises SpoolFull below `spool.min_free` or on a full disk, and
         SpoolUnavailable for what else a disk can do. Nothing is left behind then, unless the
@@ -137,23 +140,23 @@ class Spool:
             found = self.find(digest)
             size_found = None if found is None else found.size
             if size_found == size and _consists_of(final, parts):
-                approved()
+                check()()
                 # Whoever wrote it may have been killed between rename and fsync.
                 _sync_folder(final.parent)
                 return Kept(at=begun, whole=True, found=size)
             try:
-                self._place(digest, parts, approved)
+                self._place(digest, parts, check)
             except FileNotFoundError:  # somebody has removed a folder of ours
                 self._mend_folders()
-                self._place(digest, parts, approved)
+                self._place(digest, parts, check)
         return Kept(at=begun, whole=False, found=size_found)
 
-    def _place(self, digest: str, parts: Sequence[Bytes], approved: Callable[[], object]) -> None:
+    def _place(self, digest: str, parts: Sequence[Bytes], check: Callable[[], Approved]) -> None:
         """Write the file, and give it its name once it is safe."""
         final = self.path(digest)
         temporary = self._incoming / f"{digest}.{secrets.token_hex(4)}"
         try:
-            _write(temporary, parts)
+            approved = _write(temporary, parts, check)
             approved()
             temporary.rename(final)
             _sync_folder(final.parent)
@@ -277,13 +280,22 @@ def _consists_of(path: Path, parts: Sequence[Bytes]) -> bool:
         return False
 
 
-def _write(path: Path, parts: Sequence[Bytes]) -> None:
+def _write(
+    path: Path, parts: Sequence[Bytes], check: Callable[[], Approved] = lambda: _nothing
+) -> Approved:
+    """Write a new file, durable on return; return what *check* has begun meanwhile."""
     with path.open("xb", buffering=0) as file:
         for part in parts:
             rest = memoryview(part)
             while rest:
                 rest = rest[file.write(rest) :]
+        approved = check()
         os.fsync(file.fileno())
+    return approved
+
+
+def _nothing() -> None:
+    """Approve of everything."""
 
 
 def _sync_folder(folder: Path) -> None:
