@@ -257,6 +257,23 @@ def test_to_release_what_nobody_holds_is_no_error_and_no_release(site, triage):
     assert triage("release", "A2", "--by", "ada") == (0, "", "A2 is released\n")
 
 
+def test_a_study_that_was_read_by_mistake_is_put_back(site, triage):
+    before = json.loads(triage("worklist", "--json")[1])
+    triage("read", "A2", "--by", "ada", "--finding", "normal")
+    assert [row["accession_number"] for row in json.loads(triage("worklist", "--json")[1])] == [
+        row["accession_number"] for row in before[1:]
+    ]
+
+    assert triage("unread", "A2") == (0, "", "A2 is back on the worklist\n")
+
+    after = json.loads(triage("worklist", "--json")[1])
+    for row in [*before, *after]:
+        del row["waiting_seconds"]
+    assert after == before
+    assert triage("unread", "A2") == (0, "", "A2 is not read; nothing has changed\n")
+    assert triage("unread", "NOBODY")[0] == 1
+
+
 def test_only_the_holder_releases(site, triage):
     triage("claim", "A2", "--by", "ada")
 

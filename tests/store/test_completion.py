@@ -167,6 +167,48 @@ def test_a_released_study_can_be_claimed_by_another(store):
     assert store.kinds() == ["received", "claimed", "released", "claimed"]
 
 
+def test_a_study_that_was_read_by_mistake_goes_back_to_its_place(store):
+    store.file("1.1")
+    store.file("1.2", seconds=1)
+    store.score(0.9, seconds=2)
+    before = store.row("1.1"), store.worklist()
+    reading.mark_read(store.database, store.id("1.1"), "anna", "normal", at(3))
+    assert store.worklist() == ["1.2"]
+
+    move = reading.mark_unread(store.database, store.id("1.1"), "ben", at(4), "root")
+
+    assert (move.before, move.cause, move.label) == (None, "unread", "abnormal")
+    assert (store.row("1.1"), store.worklist()) == before
+    detail = store.detail("1.1")
+    assert (detail.reading_state, detail.finding) == ("unread", None)
+    assert detail.history[-1].kind == "unread"
+    assert detail.history[-1].detail == "former finding of anna: normal"
+    [entry] = store.trail("unread")
+    assert (entry.actor, entry.detail) == ("root for ben", "former finding of anna: normal")
+    reading.claim(store.database, store.id("1.1"), "ben", at(5))
+
+
+def test_a_study_that_is_not_read_cannot_be_put_back(store):
+    store.file()
+    reading.claim(store.database, store.id(), "anna", at(1))
+
+    assert reading.mark_unread(store.database, store.id(), "ben", at(2)) is None
+
+    assert store.row().claimed_by == "anna"
+    assert store.kinds() == ["received", "claimed"]
+
+
+def test_what_another_has_read_is_not_read_over(store):
+    store.file()
+    reading.mark_read(store.database, store.id(), "anna", "abnormal", at(1))
+
+    with pytest.raises(StudyClaimed, match=r"was read by anna at .*; triage unread puts it back"):
+        reading.mark_read(store.database, store.id(), "ben", "normal", at(2))
+    assert store.detail().finding == "abnormal"
+    reading.mark_read(store.database, store.id(), "anna", "normal", at(3))
+    assert store.detail().finding == "normal"
+
+
 def test_reading_without_a_claim_takes_the_study_off_the_list(store):
     store.file()
 

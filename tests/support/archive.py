@@ -128,9 +128,10 @@ class _Postgresql:
                 sequence = f"pg_get_serial_sequence('{table}', 'id')"
                 connection.execute(f"SELECT setval({sequence}, (SELECT max(id) FROM {table}))")  # noqa: S608  likewise
             # What is not in the log on the disk yet counts as visible to nobody, and no index alone
-            # would answer for it.
+            # would answer for it; nor is a page that another process had in hand just then, unless
+            # FREEZE waits for it.
             connection.execute("CHECKPOINT")
-            connection.execute("VACUUM ANALYZE")
+            connection.execute("VACUUM (FREEZE, ANALYZE)")
 
 
 @contextmanager

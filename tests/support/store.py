@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from triage.core.study import Instance, Patience, Side
 from triage.core.studytype import StudyType
-from triage.store import intake, progress, queries, rescoring, scoring
+from triage.store import audit, intake, progress, queries, rescoring, scoring
 
 NOON = datetime(2025, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 DX = "1.2.840.10008.5.1.4.1.1.1.1"
@@ -103,6 +103,10 @@ class Store:
             self.database, lambda name: name in dead, at(seconds), blame=blame
         )
         return freed.views
+
+    def trail(self, kind):
+        """Return the entries of one kind of the audit trail."""
+        return list(audit.entries(self.database, audit.Wanted(kind=kind)))
 
     def id(self, study="1.1"):
         return queries.find_study(self.database, study)

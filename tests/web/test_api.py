@@ -113,6 +113,37 @@ def test_claim_release_and_read_do_what_the_commands_do(site):
     assert kinds == ["claimed", "released", "read"]
 
 
+def test_a_study_that_was_read_by_mistake_is_put_back(site):
+    before = uids(site.client.get("/api/v1/worklist"))
+    site.client.post("/api/v1/studies/A0/read", json={"finding": "normal"})
+    assert uids(site.client.get("/api/v1/worklist")) != before
+
+    assert site.client.post("/api/v1/studies/A0/unread").status_code == 204
+    assert site.client.post("/api/v1/studies/A0/unread").status_code == 204
+
+    assert uids(site.client.get("/api/v1/worklist")) == before
+    study = site.client.get("/api/v1/studies/A0").json()
+    assert (study["reading_state"], study["finding"]) == ("unread", None)
+
+
+def test_an_administrator_gives_up_another_s_claim_and_nobody_else_does(site):
+    reading.claim(site.database, site.store.id("1.0"), "ada", at(5))
+    said = {"reader": "ada"}
+    assert "ada" in problem(
+        site.client.post("/api/v1/studies/1.0/release", json={"reader": "b"}), 409
+    )
+
+    assert site.client.post("/api/v1/studies/1.0/release", json=said).status_code == 204
+
+    assert site.client.get("/api/v1/worklist?claimed=true").json() == []
+    [entry] = site.store.trail("released")
+    assert entry.actor == "local for ada"
+    reading.claim(site.database, site.store.id("1.0"), "ada", at(6))
+    site.app.dependency_overrides[access.person] = lambda: Person(name="bob", role=Role.READER)
+    problem(site.client.post("/api/v1/studies/1.0/release", json=said), 403)
+    assert site.store.row("1.0").claimed_by == "ada"
+
+
 def test_a_reading_needs_no_finding(site):
     assert site.client.post("/api/v1/studies/A0/read").status_code == 204
     assert site.client.get("/api/v1/studies/A0").json()["finding"] is None

@@ -260,6 +260,34 @@ def test_a_study_is_claimed_released_and_read_by_one_key_each(room, go):
     assert trail(room, "claimed", "released", "read")[-3:] == ["claimed", "released", "read"]
 
 
+def test_a_study_that_was_read_by_mistake_goes_back_by_a_key(room, go):
+    wrist(room)
+    page = go("WRIST")
+    expect(page.locator("#act-unread")).to_be_disabled()
+    page.keyboard.press("n")
+    expect(page.locator("#standing")).to_contain_text("Off the worklist")
+
+    page.keyboard.press("u")
+
+    expect(page.locator("#done")).to_have_text("Back on the worklist.")
+    expect(page.locator("#standing")).to_contain_text("Position 1")
+    expect(page.locator("#act-claim")).to_be_enabled()
+    expect(page.locator("#history")).to_contain_text("former finding of local: normal")
+    assert room.detail("WRIST").reading_state == "unread"
+
+
+def test_an_administrator_gives_up_another_s_claim(room, go):
+    wrist(room)
+    reading.claim(room.database, room.id("WRIST"), "anna", room.now)
+    page = go("WRIST")
+
+    page.get_by_role("button", name="Release for anna").click()
+
+    expect(page.locator("#done")).to_have_text("Released.")
+    expect(page.locator("#act-claim")).to_be_enabled()
+    assert room.detail("WRIST").row.claimed_by is None
+
+
 def test_who_comes_second_is_told_who_has_it(room, go):
     wrist(room)
     page = go("WRIST")

@@ -1,4 +1,4 @@
-"""The reader's commands: worklist, claim, release, read, rescore; `triage show` stands beside."""
+"""The reader's commands: worklist, claim, release, read, unread, rescore; `triage show` stands beside."""
 
 import dataclasses
 import time
@@ -91,6 +91,16 @@ def read(
     found = queries.find_study(database, study)
     reading.mark_read(database, found, _reader(by), finding, datetime.now(UTC), operator())
     tell(f"{study} is read")
+
+
+def unread(context: typer.Context, study: STUDY, by: BY = "") -> None:
+    """Put a study that was marked as read by mistake back on the worklist."""
+    database = open_database(context)
+    found = queries.find_study(database, study)
+    move = reading.mark_unread(database, found, _reader(by), datetime.now(UTC), operator())
+    tell(
+        f"{study} is back on the worklist" if move else f"{study} is not read; nothing has changed"
+    )
 
 
 def rescore(

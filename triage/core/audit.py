@@ -20,6 +20,7 @@ class AuditKind(StrEnum):
     CLAIMED = "claimed"
     RELEASED = "released"
     READ = "read"  # its detail is the reader's finding
+    UNREAD = "unread"  # back on the list; its detail is the former finding
     RESCORED = "rescored"
     SHOWN = "shown"
     EXPORTED = "exported"  # images of it were written

@@ -67,6 +67,7 @@ class Cause(StrEnum):
     REOPENED = "reopened"
     INSTANCE_REPLACED = "instance_replaced"
     IMAGE_AFTER_READING = "image_after_reading"
+    UNREAD = "unread"  # it had been marked as read by mistake
     OVERDUE = "overdue"
     NO_LONGER_OVERDUE = "no_longer_overdue"
     SCORER_CRASHED = "scorer_crashed"

@@ -36,6 +36,8 @@ class Derived:
     move: Move | None  # None: it stands where it stood
 
 
+BACK = (Cause.IMAGE_AFTER_READING, Cause.UNREAD)  # what brings a study back that was read
+
 # Made once, and one statement where two would do: every change of a study asks them.
 STUDY = select(study).where(study.c.id == bindparam("study"))
 _UPDATE = update(study).where(study.c.id == bindparam("study"))
@@ -192,7 +194,7 @@ def _move(
 ) -> Move | None:
     """Return how the study moves whose row was *row*, if it does."""
     # One that was read comes from off the list, wherever its row still says it stood.
-    before = None if cause is Cause.IMAGE_AFTER_READING else Place(Band(row.band), row.weight)
+    before = None if cause in BACK else Place(Band(row.band), row.weight)
     if before == where or row.reading_state == ReadingState.READ:
         return None
     return Move(

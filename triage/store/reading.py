@@ -1,4 +1,4 @@
-"""The reader's side: claim, release, read.
+"""The reader's side: claim, release, read, and back when it was a mistake.
 
 *operator* is who asks for it, where that is another than the reader; the audit
 trail names both.
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from triage.core.audit import AuditKind
 from triage.core.study import ReadingState
+from triage.core.worklist import Cause, Move
 from triage.errors import StudyClaimed
 from triage.store.audit import note
 from triage.store.database import Database
@@ -29,9 +30,7 @@ def claim(
     with database.writing() as connection:
         row = _locked(connection, study_id)
         if row.reading_state == ReadingState.READ:
-            raise StudyClaimed(
-                f"{row.study_instance_uid} was read by {row.read_by} at {row.read_at:%Y-%m-%d %H:%M} UTC"
-            )
+            raise StudyClaimed(_read_by(row))
         if row.reading_state == ReadingState.CLAIMED:
             if row.claimed_by == reader:
                 return
@@ -85,11 +84,13 @@ def mark_read(
 ) -> None:
     """Take the study off the worklist, with the reader's own *finding* where it was given.
 
-    A claim is not needed. Raises StudyClaimed, naming the holder, when another
-    reader has it.
+    A claim is not needed, and one's own finding may be said again, otherwise. Raises
+    StudyClaimed, naming the other, when another reader has it or has read it.
     """
     with database.writing() as connection:
         row = _locked(connection, study_id)
+        if row.reading_state == ReadingState.READ and row.read_by != reader:
+            raise StudyClaimed(f"{_read_by(row)}; triage unread puts it back")
         if row.reading_state == ReadingState.CLAIMED and row.claimed_by != reader:
             raise StudyClaimed(f"{row.study_instance_uid} is claimed by {row.claimed_by}")
         _change(
@@ -109,6 +110,38 @@ def mark_read(
         refresh(connection, study_id, now)
 
 
+def mark_unread(
+    database: Database, study_id: int, reader: str, now: datetime, operator: str = ""
+) -> Move | None:
+    """Put a study that was read back on the worklist, at the place and with the wait that it had.
+
+    For what was marked by mistake: anybody may, whoever read it, because nothing is hidden by it.
+    The former finding stays in the history. Return where it stands now, to be logged; None where
+    it was not read, and nothing has changed.
+    """
+    with database.writing() as connection:
+        row = _locked(connection, study_id)
+        if row.reading_state != ReadingState.READ:
+            return None
+        _change(
+            connection,
+            study_id,
+            reading_state=ReadingState.UNREAD,
+            read_by=None,
+            read_at=None,
+            finding=None,
+            kept_since=None,
+        )
+        detail = f"former finding of {row.read_by}: {row.finding}"
+        record(connection, study_id, now, "unread", detail, actor=reader)
+        note(connection, study_id, AuditKind.UNREAD, _actor(reader, operator), now, detail=detail)
+        return refresh(connection, study_id, now, Cause.UNREAD).move
+
+
+def _read_by(row: Row[*tuple[Any, ...]]) -> str:
+    return f"{row.study_instance_uid} was read by {row.read_by} at {row.read_at:%Y-%m-%d %H:%M} UTC"
+
+
 def _actor(reader: str, operator: str) -> str:
     return reader if operator in ("", reader) else f"{operator} for {reader}"
 
@@ -122,6 +155,7 @@ def _locked(connection: Connection, study_id: int) -> Row[*tuple[Any, ...]]:
             study.c.claimed_by,
             study.c.read_by,
             study.c.read_at,
+            study.c.finding,
         ).where(study.c.id == study_id)
     ).one()
 

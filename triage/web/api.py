@@ -16,6 +16,7 @@ from triage.core.studytype import StudyType
 from triage.core.wanted import Wanted
 from triage.core.worklist import Priority
 from triage.pipeline.judge import rules_of
+from triage.pipeline.moves import tell_moves
 from triage.pipeline.rescore import Rescorer
 from triage.store import audit, queries, reading
 from triage.web import metrics as measurements
@@ -126,11 +127,22 @@ def claim(site: Here, who: Whoever, study: Study) -> None:
     reading.claim(site.database, study_id, who.name, datetime.now(UTC))
 
 
-@router.post("/studies/{study}/release", status_code=204, responses=problems(404, 409, 422))
-def release(site: Here, who: Whoever, study: Study) -> None:
-    """Give up a claim; a study that nobody has claimed stays as it is."""
+@router.post("/studies/{study}/release", status_code=204, responses=problems(400, 404, 409, 422))
+def release(
+    site: Here,
+    who: Whoever,
+    study: Study,
+    said: Annotated[models.Releasing | None, Body()] = None,
+) -> None:
+    """Give up a claim; a study that nobody has claimed stays as it is.
+
+    An administrator may give up another's, who has gone home with it: *reader* names whose.
+    """
+    reader = said.reader if said and said.reader else who.name
+    if reader != who.name:
+        _require_administrator(who)
     study_id = queries.find_study(site.database, study)
-    reading.release(site.database, study_id, who.name, datetime.now(UTC))
+    reading.release(site.database, study_id, reader, datetime.now(UTC), who.name)
 
 
 @router.post("/studies/{study}/read", status_code=204, responses=problems(400, 404, 409, 422))
@@ -144,6 +156,18 @@ def read(
     finding = said.finding if said else None
     study_id = queries.find_study(site.database, study)
     reading.mark_read(site.database, study_id, who.name, finding, datetime.now(UTC))
+
+
+@router.post("/studies/{study}/unread", status_code=204, responses=problems(404, 409, 422))
+def unread(site: Here, who: Whoever, study: Study) -> None:
+    """Put a study that was marked as read by mistake back on the worklist.
+
+    One that is on it stays as it is. Its former finding stays in the history.
+    """
+    study_id = queries.find_study(site.database, study)
+    move = reading.mark_unread(site.database, study_id, who.name, datetime.now(UTC))
+    if move:
+        tell_moves([move])
 
 
 @router.post(

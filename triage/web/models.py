@@ -103,6 +103,12 @@ class Reading(Document):
     finding: Finding | None = None
 
 
+class Releasing(Document):
+    """Whose claim is given up; one's own where nobody is named."""
+
+    reader: str | None = Field(default=None, max_length=200)
+
+
 class Rescored(Document):
     """What cannot be scored again: SOP Instance UIDs whose pixel data was deleted."""
 

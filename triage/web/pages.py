@@ -1,33 +1,29 @@
 """The pages: HTML around what the JSON interface tells."""
 
 from hashlib import sha256
-from pathlib import Path
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.templating import Jinja2Templates
 
-from triage import __version__
-from triage.core.printable import printable
 from triage.core.studytype import StudyType
 from triage.errors import AmbiguousStudy, StudyNotFound
 from triage.store import queries
 from triage.web.access import Whoever
 from triage.web.api import Study
 from triage.web.department import duration, name_of, zone_named
+from triage.web.rendering import render
 from triage.web.site import Here
 from triage.web.study import study_values
 
 router = APIRouter(include_in_schema=False)
-_templates = Jinja2Templates(Path(__file__).parent / "templates")
-_templates.env.filters["printable"] = printable  # for what a sender wrote
 REFRESH = "Triage-Refresh"  # the header of a page that looks whether it is up to date
 
 
 @router.get("/")
 def worklist(request: Request, who: Whoever) -> Response:
     """Show the worklist; its rows come by `/api/v1/events`."""
-    return _page(request, "worklist.html", who=who, study_types=list(StudyType))
+    return render(request, "worklist.html", who=who, study_types=list(StudyType))
 
 
 @router.get("/department")
@@ -43,7 +39,7 @@ def department(
     except ValueError:  # a browser may know zones that this machine does not
         zone = "UTC"
     sheet = site.figures.of(zone)
-    return _page(
+    return render(
         request, "department.html", who=who, sheet=sheet, duration=duration, name_of=name_of
     )
 
@@ -55,19 +51,14 @@ def study(request: Request, site: Here, who: Whoever, study: Study) -> Response:
         study_id = queries.find_study(site.database, study)
     except (StudyNotFound, AmbiguousStudy) as error:
         found = [line.strip() for line in str(error).splitlines()[1:]]
-        page = _page(request, "no-study.html", who=who, name=study, found=found)
-        page.status_code = 409 if found else 404
-        return page
+        status = HTTPStatus.CONFLICT if found else HTTPStatus.NOT_FOUND
+        return render(request, "no-study.html", status, who=who, name=study, found=found)
     # Written before anything is shown: what cannot be written down is not shown.
     again = REFRESH in request.headers  # by the page itself, as long as it is open
     note = site.looks.note_part if again else site.looks.note
     note(site.database, study_id, who.name)
-    page = _page(request, "study.html", who=who, **study_values(site, study_id))
+    page = render(request, "study.html", who=who, **study_values(site, study_id))
     return _unless_known(request, page)
-
-
-def _page(request: Request, template: str, **values: object) -> Response:
-    return _templates.TemplateResponse(request, template, {"version": __version__, **values})
 
 
 def _unless_known(request: Request, page: Response) -> Response:

@@ -1,4 +1,4 @@
-"""Errors as Problem Details (RFC 9457): what was wrong, and what to do."""
+"""Errors: what was wrong, and what to do. A program gets Problem Details (RFC 9457), a person a page."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -25,6 +25,8 @@ from triage.errors import (
     ViewUnreadable,
 )
 from triage.web.access import NotAllowed, NotLoggedIn
+from triage.web.headers import HEADERS
+from triage.web.rendering import render
 
 log = logs.get(__name__)
 
@@ -69,18 +71,35 @@ async def _ours(request: Request, error: Exception) -> Response:
     )
     if isinstance(error, ViewUnreadable):
         gone = error.code == Code.PIXELS_DELETED
-        return problem(HTTPStatus.GONE if gone else status, reason(error.code, str(error)))
+        status = HTTPStatus.GONE if gone else status
+        return _answer(request, status, reason(error.code, str(error)))
     if isinstance(error, DatabaseUnavailable):
         log.warning("database_unavailable", reason=str(error))
         # The database's own words may name its server; they are for the log.
-        return problem(status, "the database is not available; try again in a moment")
-    return problem(status, str(error))
+        return _answer(request, status, "the database is not available; try again in a moment")
+    return _answer(request, status, str(error))
+
+
+def _answer(
+    request: Request,
+    status: int,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    **more: Any,
+) -> Response:
+    """Return an error's answer for whoever asked."""
+    if not _is_for_a_person(request):
+        return problem(status, detail, headers, **more)
+    title = HTTPStatus(status).phrase
+    page = render(request, "problem.html", status, title=title, detail=detail)
+    page.headers.update(headers or {})
+    return page
 
 
 def _log_in_first(request: Request, error: NotLoggedIn) -> Response:
     """Send a person to the log-in; a program gets the status."""
     path = request.url.path
-    if request.method != "GET" or path.startswith("/api/") or not _is_browsing(request):
+    if not _is_for_a_person(request):
         # RFC 9110 11.6.1 wants a challenge; what a log-in form asks for has no registered name.
         return problem(
             HTTPStatus.UNAUTHORIZED,
@@ -91,23 +110,29 @@ def _log_in_first(request: Request, error: NotLoggedIn) -> Response:
     return RedirectResponse(f"/login?to={quote(to, safe='')}", HTTPStatus.SEE_OTHER)
 
 
-def _is_browsing(request: Request) -> bool:
-    return "text/html" in request.headers.get("accept", "")
+def _is_for_a_person(request: Request) -> bool:
+    """Say whether a browser asks for a page, and not a script for what it tells."""
+    is_program = request.method != "GET" or request.url.path.startswith("/api/")
+    return not is_program and "text/html" in request.headers.get("accept", "")
 
 
-async def _http(_request: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  for the type alone
-    return problem(error.status_code, str(error.detail), error.headers)
+    return _answer(request, error.status_code, str(error.detail), error.headers)
 
 
-async def _invalid(_request: Request, error: Exception) -> Response:
+async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101  likewise
     wrong = [
         {"where": ".".join(map(str, each["loc"])), "what": each["msg"]} for each in error.errors()
     ]
     detail = "; ".join(f"{each['where']}: {each['what']}" for each in wrong)
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=wrong)
+    return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=wrong)
 
 
-async def _unexpected(_request: Request, _error: Exception) -> Response:
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "an error of ours; the log has it")
+async def _unexpected(request: Request, _error: Exception) -> Response:
+    # Outside of whatever else adds headers.
+    headers = {**HEADERS, "Cache-Control": "no-store"}
+    return _answer(
+        request, HTTPStatus.INTERNAL_SERVER_ERROR, "an error of ours; the log has it", headers
+    )

@@ -2,16 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from pathlib import Path
 from secrets import token_urlsafe
 from urllib.parse import parse_qs, urlsplit
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
-from fastapi.templating import Jinja2Templates
 
-from triage import __version__, logs
+from triage import logs
 from triage.core.people import LONGEST_NAME, user_name
 from triage.errors import UserNotFound
 from triage.store import users
@@ -19,10 +17,10 @@ from triage.web import passwords
 from triage.web.access import From, NotLoggedIn, cookie_of, digest_of, session_of
 from triage.web.caller import Caller
 from triage.web.limits import TooManyLogIns
+from triage.web.rendering import render
 from triage.web.site import Here, Site
 
 router = APIRouter(include_in_schema=False)
-_templates = Jinja2Templates(Path(__file__).parent / "templates")
 log = logs.get(__name__)
 
 WRONG = "Name or password is wrong."
@@ -78,8 +76,7 @@ def _page(
     status: HTTPStatus = HTTPStatus.OK,
     problem: str | None = None,
 ) -> Response:
-    values = {"version": __version__, "to": _here(to), "name": name, "problem": problem}
-    return _templates.TemplateResponse(request, "login.html", values, status)
+    return render(request, "login.html", status, to=_here(to), name=name, problem=problem)
 
 
 def _begin(site: Site, caller: Caller, written: str, password: str, former: str | None) -> str:

@@ -1,4 +1,4 @@
-// The reader's side: claim, release, read. The server decides; who comes second is told.
+// The reader's side: claim, release, read, unread. The server decides; who comes second is told.
 
 const PATIENCE = 10_000; // milliseconds
 
@@ -7,16 +7,20 @@ export const ACTS = {
   release: { path: "release", done: "released", failed: "Not released" },
   normal: { path: "read", finding: "normal", done: "read, normal", failed: "Not marked as read" },
   abnormal: { path: "read", finding: "abnormal", done: "read, abnormal", failed: "Not marked as read" },
+  unread: { path: "unread", done: "back on the worklist", failed: "Not put back" },
 };
 
-/** Do it to a study, by its UID. Return null when it is done, else the words that say why it is not. */
-export async function perform(act, study) {
+/**
+ * Do it to a study, by its UID. Return null when it is done, else the words that say why it is not.
+ * `reader` is whose claim an administrator gives up.
+ */
+export async function perform(act, study, reader = undefined) {
   let answer;
   try {
     answer = await fetch(`/api/v1/studies/${encodeURIComponent(study)}/${act.path}`, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: act.finding ? JSON.stringify({ finding: act.finding }) : undefined,
+      body: act.finding || reader ? JSON.stringify({ finding: act.finding, reader }) : undefined,
       signal: AbortSignal.timeout(PATIENCE),
     });
   } catch {

@@ -10,6 +10,7 @@ const DONE = {
   release: "Released.",
   normal: "Read: normal. W leads to the worklist.",
   abnormal: "Read: abnormal. W leads to the worklist.",
+  unread: "Back on the worklist.",
 };
 const page = document.getElementById("study");
 const stage = new Stage(document.getElementById("stage"));
@@ -70,14 +71,13 @@ function replaceParts(now) {
   }
 }
 
-async function act(name) {
-  const button = document.getElementById(`act-${name}`);
+async function act(name, button = document.getElementById(`act-${name}`)) {
   if (acting || button.disabled) {
     if (!acting) say("refused", document.getElementById("claimed")?.textContent.trim() ?? "The study is not claimed.");
     return;
   }
   acting = true;
-  const problem = await perform(ACTS[name], page.dataset.study);
+  const problem = await perform(ACTS[name], page.dataset.study, button.dataset.reader);
   if (problem) say("refused", `${ACTS[name].failed}: ${problem}`);
   else say("done", DONE[name]);
   await refresh();
@@ -101,6 +101,7 @@ const KEYS = {
   r: () => act("release"),
   n: () => act("normal"),
   a: () => act("abnormal"),
+  u: () => act("unread"),
   m: () => stage.toggleMap(),
   x: () => stage.whole(),
   w: () => location.assign("/"),
@@ -115,15 +116,15 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   if (/^[1-9]$/.test(key)) stage.showOne(Number(key));
-  else if (!(key in KEYS) || (event.repeat && "crnam".includes(key))) return;
+  else if (!(key in KEYS) || (event.repeat && "crnaum".includes(key))) return;
   else KEYS[key]();
   event.preventDefault();
 });
 
 document.addEventListener("click", ({ target }) => {
-  const name = target.closest("[data-act]")?.dataset.act;
+  const button = target.closest("[data-act]"), name = button?.dataset.act;
   if (name === "copy") copy();
-  else if (name) act(name);
+  else if (name) act(name, button);
 });
 
 remember(document);

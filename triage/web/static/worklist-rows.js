@@ -7,6 +7,7 @@ const REMEMBER = 180_000; // milliseconds for which a row says what has changed
 export class Worklist {
   #byUid = new Map();
   #marks = new Map(); // UID -> {causes: Map of kind to words, moved, at}
+  #left = new Set(); // UIDs that were on the list and are not
   rows = []; // in reading order
 
   get(uid) {
@@ -36,6 +37,7 @@ export class Worklist {
     );
     this.rows.forEach((row, index) => { row.position = index + 1; });
     this.#byUid = new Map(this.rows.map((row) => [row.study_instance_uid, row]));
+    for (const uid of before.keys()) if (!this.#byUid.has(uid)) this.#left.add(uid);
     for (const uid of this.#marks.keys()) if (!this.#byUid.has(uid)) this.#marks.delete(uid);
     return changed;
   }
@@ -49,9 +51,9 @@ export class Worklist {
 
   /** Remember why a row has changed; say whether there was a reason. */
   #note(old, row, places, now) {
-    const found = causes(old, row);
-    if (found.length === 0) return false;
     const uid = row.study_instance_uid, former = this.#marks.get(uid);
+    const found = causes(old, row, this.#left.delete(uid));
+    if (found.length === 0) return false;
     const fresh = former && now - former.at <= REMEMBER;
     const mark = {
       causes: new Map([...(fresh ? former.causes : []), ...found]),

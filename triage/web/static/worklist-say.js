@@ -9,9 +9,9 @@ const NAMED = 3; // studies that are named when many change at once
 const find = (selector) => document.querySelector(selector);
 let clearing, lostAt;
 
-/** Say what was done. */
-export function done(text) {
-  message(text, "");
+/** Say what was done, and whether it can be undone. */
+export function done(text, undoable = false) {
+  message(text, "", undoable);
 }
 
 /** Say, at once and to everybody, what was not done. */
@@ -19,10 +19,11 @@ export function refused(text) {
   message("", text);
 }
 
-function message(ok, problem) {
+function message(ok, problem, undoable = false) {
   clearTimeout(clearing);
   find("#done").textContent = ok;
   find("#refused").textContent = problem;
+  find("#undo").hidden = !undoable;
   if (ok || problem) clearing = setTimeout(() => message("", ""), LASTS);
 }
 
@@ -79,16 +80,21 @@ export function summary(all, shown, filter) {
   document.title = `${count.HIGH ? `(${count.HIGH}) ` : ""}Reading worklist - Triage`;
 }
 
-/** Say what is held back while the pointer is on the list. */
+/** Say what is held back while the pointer is on the list; `moved`: UID -> the priority it had. */
 export function held(shown, wanted, moved) {
   const before = new Set(shown.map((row) => row.study_instance_uid));
   const after = new Set(wanted.map((row) => row.study_instance_uid));
   const came = wanted.filter((row) => !before.has(row.study_instance_uid));
+  const changed = wanted.filter(({ study_instance_uid: uid }) => before.has(uid) && moved.has(uid));
+  const rose = changed.filter(
+    (row) => row.priority === "HIGH" && moved.get(row.study_instance_uid) !== "HIGH",
+  );
   const parts = [
     [came.filter((row) => row.priority === "HIGH").length, "new of high priority"],
+    [rose.length, "now of high priority"],
     [came.filter((row) => row.priority !== "HIGH").length, "new"],
     [shown.filter((row) => !after.has(row.study_instance_uid)).length, "gone"],
-    [[...moved].filter((uid) => before.has(uid) && after.has(uid)).length, "changed"],
+    [changed.length - rose.length, "changed"],
   ].filter(([number]) => number);
   const same = wanted.every((row, index) => row === shown[index]) && shown.length === wanted.length;
   find("#held").hidden = same;

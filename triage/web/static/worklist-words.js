@@ -51,11 +51,11 @@ export function title(row) {
   return [studyType(row), row.accession_number ?? row.patient_id ?? row.study_instance_uid].join(" ");
 }
 
-/** Why a row is not what it was: [kind, words] of each cause; null `old` is a study that is new. */
-export function causes(old, row) {
+/** Why a row is not what it was: [kind, words] of each cause; null `old` is a study that is new, or `back`. */
+export function causes(old, row, back) {
   if (!old) {
     const late = row.reason?.startsWith("image_after_reading");
-    return [["arrival", late ? "Image after reading" : "New"]];
+    return [["arrival", late ? "Image after reading" : back ? "Put back" : "New"]];
   }
   const found = [];
   if (row.overdue !== old.overdue) found.push(["order", row.overdue ? "Overdue" : "No longer overdue"]);

@@ -22,8 +22,9 @@ const filter = new Filter(find("#filter"), reader, refilter);
 const hold = new Hold(list, show, () => say.refused("The list has moved under the pointer. Press again."));
 let place = filter.restore(); // where the reader was when the page was shown last
 let cursor = -1; // the index of the chosen study, also when it has left
-let moved = new Set(); // what has moved while the rows are held
+let moved = new Map(); // what has changed while the rows are held: UID -> the priority that it had
 let busy = false, readAt = -TWICE;
+let last = null; // the study that was marked as read here last, {uid, title}
 
 function wanted() {
   const test = filter.test();
@@ -32,7 +33,7 @@ function wanted() {
 
 /** Show the worklist as it is. */
 function show() {
-  moved = new Set();
+  moved = new Map();
   const under = table.uidAt(hold.y);
   table.show(wanted(), table.place);
   if (table.uidAt(hold.y) !== under) hold.moved = true; // until the reader moves the pointer
@@ -44,7 +45,10 @@ function take(change) {
   const changed = worklist.take(change), rows = wanted();
   say.news(changed);
   if (hold.held && !table.wouldStay(rows)) {
-    for (const row of changed) moved.add(row.study_instance_uid);
+    for (const row of changed) {
+      const uid = row.study_instance_uid;
+      if (!moved.has(uid)) moved.set(uid, table.rows[table.indexOf(uid)]?.priority);
+    }
     table.renew((uid) => worklist.get(uid));
     settle();
   } else {
@@ -103,8 +107,24 @@ async function act(name) {
   const problem = await perform(what, row.study_instance_uid);
   busy = false;
   if (problem) return say.refused(`${what.failed}: ${title(row)}: ${problem}.`);
-  say.done(`${title(row)}: ${what.done}.`);
+  if (what.finding) last = { uid: row.study_instance_uid, title: title(row) };
+  say.done(`${title(row)}: ${what.done}.`, Boolean(what.finding));
   done(what, worklist.get(row.study_instance_uid));
+  return undefined;
+}
+
+/** Put the study back that was marked as read last. */
+async function undo() {
+  if (busy || !last) return last ? undefined : say.refused("Nothing was marked as read here.");
+  busy = true;
+  const { uid, title: named } = last, problem = await perform(ACTS.unread, uid);
+  busy = false;
+  if (problem) return say.refused(`${ACTS.unread.failed}: ${named}: ${problem}.`);
+  last = null;
+  say.done(`${named}: ${ACTS.unread.done}.`);
+  const row = worklist.get(uid); // the stream may have had no time to tell that it had left
+  if (row) Object.assign(row, { done: false, left: undefined, claimed_by: null });
+  show();
   return undefined;
 }
 
@@ -145,7 +165,11 @@ const KEYS = {
   "?": () => help.showModal(),
   Escape: () => clear(),
 };
-const ONCE = { c: "claim", r: "release", n: "normal", a: "abnormal" };
+const ONCE = {
+  c: () => act("claim"), r: () => act("release"),
+  n: () => act("normal"), a: () => act("abnormal"),
+  u: undo,
+};
 
 function clear() {
   filter.clear();
@@ -163,7 +187,7 @@ document.addEventListener("keydown", (event) => {
       choose(table.rows[0]?.study_instance_uid ?? null);
     } else return;
   } else if (key in ONCE) {
-    if (!event.repeat) act(ONCE[key]); // held down, it would read one study after the other
+    if (!event.repeat) ONCE[key](); // held down, it would read one study after the other
   } else if (key in KEYS && !(key === "Enter" && target.matches("a, button"))) KEYS[key]();
   else return;
   event.preventDefault();
@@ -178,11 +202,11 @@ list.addEventListener("click", (event) => {
 list.addEventListener("dblclick", (event) => {
   if (event.target.closest("tr[data-study]")) open();
 });
-for (const button of document.querySelectorAll("#chosen button")) {
+for (const button of document.querySelectorAll("#chosen .acts button, #undo")) {
   // The keys go on to work: the list keeps the focus.
   button.addEventListener("pointerdown", (event) => event.preventDefault());
   button.addEventListener("mousedown", (event) => event.preventDefault());
-  button.addEventListener("click", () => act(button.dataset.act));
+  button.addEventListener("click", () => (button.id === "undo" ? undo() : act(button.dataset.act)));
 }
 find("#help-button").addEventListener("click", () => help.showModal());
 find("#show-now").addEventListener("click", () => hold.end());
