@@ -22,6 +22,7 @@ from triage.store.database import Database
 from triage.store.spool import Spool
 from triage.web.app import make_app
 from triage.web.condition import Condition
+from triage.web.connections import AT_ONCE, Connection
 from triage.web.feed import Feed
 from triage.web.site import Site
 
@@ -57,6 +58,9 @@ def main() -> None:
     server = uvicorn.Server(
         uvicorn.Config(
             make_app(site),
+            http=Connection,
+            ws="none",
+            limit_concurrency=AT_ONCE,
             log_config=None,
             access_log=False,  # the audit trail says who saw what
             server_header=False,

@@ -1,0 +1,39 @@
+"""What a connection may take of the web process while it asks for nothing."""
+
+import asyncio
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+AT_ONCE = 500  # connections; a page that is open has one, and two more while it loads
+ASKING = 20.0  # seconds for a request to come whole; it takes up to twice that to be noticed
+
+
+class Connection(H11Protocol):
+    """Ends where a request does not come to its end: a browser that has gone, or means harm."""
+
+    _asking: asyncio.TimerHandle | None = None
+    _waits_after: Any = None  # the answer after which it was seen to wait
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a new connection."""
+        super().connection_made(transport)
+        self._look_again()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget one that is gone."""
+        super().connection_lost(exc)
+        if self._asking:
+            self._asking.cancel()
+
+    def _look_again(self) -> None:
+        self._asking = self.loop.call_later(ASKING, self._look)
+
+    def _look(self) -> None:
+        waits = self.conn.their_state in (h11.IDLE, h11.SEND_BODY)
+        if waits and self._waits_after is (self.cycle or self):
+            self.transport.close()
+            return
+        self._waits_after = (self.cycle or self) if waits else None
+        self._look_again()
