@@ -20,6 +20,7 @@ from tests.support.processes import decoders_of, naming
 from tests.support.waiting import wait_until
 from triage import bench as measuring
 from triage.bench import decoding, objects, receiving, together
+from triage.errors import SendFailed
 
 SPEC = importlib.util.spec_from_loader("openvino", loader=None)
 
@@ -65,6 +66,24 @@ def test_every_stage_is_measured_and_the_slowest_named(triage, little, random_mo
     slowest = min(report["decoding"], key=lambda one: one["per_second"])
     assert f"of {slowest['name']}, the slowest to decode" in report["capacity"]["sentence"]
     assert report["capacity"]["slowest_per_hour"] < report["capacity"]["studies_per_hour"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_part_that_fails_costs_what_comes_after_it_alone(
+    triage, little, random_model, tmp_path, monkeypatch
+):
+    def fail(*_):
+        raise SendFailed("it has ended")
+
+    monkeypatch.setattr(together, "measure", fail)
+
+    code, out, err = triage("bench", "--model", random_model, "--directory", tmp_path, "--json")
+
+    assert (code, "it ended before its last part: it has ended" in err) == (1, True)
+    report = json.loads(out)
+    assert len(report["receiving"]) == 2
+    assert report["scoring"]
+    assert (report["together"], report["broken"]) == (None, "it has ended")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -188,6 +188,29 @@ def test_a_study_that_was_read_by_mistake_goes_back_to_its_place(store):
     reading.claim(store.database, store.id("1.1"), "ben", at(5))
 
 
+def test_a_study_that_had_come_back_for_a_late_image_comes_back_with_that_reason(store):
+    store.file("1.1")
+    reading.mark_read(store.database, store.id(), "anna", "normal", at(1))
+    store.file("1.1", "1.1.2", seconds=2, pixels="b")
+    assert store.row().reason.startswith("image_after_reading")
+
+    for second in (3, 5):
+        reading.mark_read(store.database, store.id(), "anna", "normal", at(second))
+        reading.mark_read(store.database, store.id(), "anna", "abnormal", at(second))
+        reading.mark_unread(store.database, store.id(), "anna", at(second + 1))
+        assert store.row().reason.startswith("image_after_reading")
+
+
+def test_whose_reading_is_meant_is_whose_reading_is_taken_back(store):
+    store.file()
+    reading.mark_read(store.database, store.id(), "anna", "abnormal", at(1))
+
+    with pytest.raises(StudyClaimed, match="was read by anna"):
+        reading.mark_unread(store.database, store.id(), "ben", at(2), of="ben")
+    assert store.worklist() == []
+    assert reading.mark_unread(store.database, store.id(), "ben", at(2), of="anna")
+
+
 def test_a_study_that_is_not_read_cannot_be_put_back(store):
     store.file()
     reading.claim(store.database, store.id(), "anna", at(1))

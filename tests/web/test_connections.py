@@ -17,7 +17,16 @@ ASKING = 0.2
 
 
 async def app(scope, receive, send):
-    """Answer at once; `/slow` drop by drop, and a body when it has come."""
+    """Answer at once; `/slow` drop by drop, `/flood` without an end, a body when it has come."""
+    if scope["path"] == "/flood":
+
+        async def flood():
+            while True:
+                await connections.asyncio.sleep(0)
+                yield 65536 * b"."
+
+        await StreamingResponse(flood())(scope, receive, send)
+        return
     if scope["path"] == "/slow":
 
         async def drops():
@@ -40,16 +49,21 @@ def serving(**settings):
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     wait_until(lambda: server.started, "the server")
-    yield listener.getsockname()[1]
+    yield listener.getsockname()[1], server.server_state
     server.should_exit = True
     thread.join()
 
 
 @pytest.fixture
-def port(monkeypatch):
+def served(monkeypatch):
     monkeypatch.setattr(connections, "ASKING", ASKING)
-    with serving(timeout_keep_alive=60) as port:
-        yield port
+    with serving(timeout_keep_alive=60) as served:
+        yield served
+
+
+@pytest.fixture
+def port(served):
+    return served[0]
 
 
 @pytest.mark.parametrize(
@@ -91,8 +105,19 @@ def test_an_answer_that_takes_its_time_is_not_ended(port):
         assert client.post("/", content=b"123").text == "well"
 
 
+def test_an_answer_that_nobody_takes_is_ended(served, monkeypatch):
+    port, state = served
+    monkeypatch.setattr(connections, "TAKING", ASKING)
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as deaf:
+        deaf.sendall(b"GET /flood HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_until(lambda: state.tasks, "the answer")
+
+        wait_until(lambda: not state.connections, "the connection's end")
+        wait_until(lambda: not state.tasks, "the answer's end")
+
+
 def test_more_connections_than_are_taken_are_told():
-    with serving(limit_concurrency=2) as port:
+    with serving(limit_concurrency=2) as (port, _):
         first = socket.create_connection(("127.0.0.1", port))
         second = socket.create_connection(("127.0.0.1", port))
         try:

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from tests.support.store import Store, at
+from triage.errors import DatabaseUnavailable
 from triage.store import queries, reading, schema
 from triage.store.database import Database
 from triage.web import feed as feeds
@@ -51,7 +52,7 @@ class Page:
         if "data" not in fields:
             return {"all": False, "gone": [], "rows": []}
         assert fields["event"] == "worklist"
-        self.numbers.append(int(fields["id"]))
+        self.numbers.append(int(fields["id"].partition("-")[2]))
         said = json.loads(fields["data"])
         away = {*said["gone"], *(row["study_instance_uid"] for row in said["rows"])}
         kept = [row for row in self.rows if row["study_instance_uid"] not in away]
@@ -274,3 +275,48 @@ def test_the_event_loop_never_waits_for_the_database(feed, store, monkeypatch):
         asyncio.run(follow())
     finally:
         goes_on.set()
+
+
+def told_once(event):
+    fields = dict(line.split(": ", 1) for line in event.decode().strip().split("\n"))
+    said = json.loads(fields["data"])
+    assert said["all"]
+    return fields["id"], [row["study_instance_uid"] for row in said["rows"]]
+
+
+def test_who_asks_once_is_told_what_there_is_and_no_more(feed, store, monkeypatch):
+    monkeypatch.setattr(feeds, "PING_EVERY", PATIENCE)
+
+    async def ask():
+        store.file("1.1")
+        listener = Page(feed)  # so that the feed goes on looking
+        await listener.hear()
+        name, uids = told_once(await feed.once())
+        assert uids == ["1.1"]
+        assert await feed.once(name) is None
+        store.file("1.2", seconds=1)
+        await listener.hear_until(lambda uids: len(uids) == 2)
+        again, uids = told_once(await feed.once(name))
+        assert (again != name, uids) == (True, ["1.1", "1.2"])
+        await listener.leave()
+
+    asyncio.run(ask())
+
+
+def test_who_asks_once_is_told_when_nobody_listens(feed, store):
+    store.file("1.1")
+    name, uids = told_once(asyncio.run(feed.once()))
+    assert uids == ["1.1"]
+    other = Feed(store.database)
+    other.start()
+    assert asyncio.run(other.once(name)) is not None, "of another process"
+    other.stop()
+
+
+def test_who_asks_once_hears_that_the_database_is_away(feed, store):
+    store.database.close()
+    with store.database.writing() as connection:
+        connection.exec_driver_sql("DROP VIEW worklist")
+
+    with pytest.raises(DatabaseUnavailable):
+        asyncio.run(feed.once())

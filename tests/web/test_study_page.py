@@ -276,6 +276,19 @@ def test_a_study_that_was_read_by_mistake_goes_back_by_a_key(room, go):
     assert room.detail("WRIST").reading_state == "unread"
 
 
+def test_another_s_reading_is_taken_back_by_name_and_by_no_key(room, go):
+    wrist(room)
+    reading.mark_read(room.database, room.id("WRIST"), "anna", "abnormal", room.now)
+    page = go("WRIST")
+
+    page.keyboard.press("u")
+    expect(page.locator("#refused")).to_contain_text("Read by anna")
+    page.get_by_role("button", name="Take back the reading of anna").click()
+
+    expect(page.locator("#standing")).to_contain_text("Position 1")
+    assert room.detail("WRIST").reading_state == "unread"
+
+
 def test_an_administrator_gives_up_another_s_claim(room, go):
     wrist(room)
     reading.claim(room.database, room.id("WRIST"), "anna", room.now)

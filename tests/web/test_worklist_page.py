@@ -1,6 +1,7 @@
 """The worklist as its readers see and use it: a real browser before a real daemon."""
 
 import itertools
+import re
 
 import pytest
 from playwright.sync_api import expect
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.chromium
 
 TABLES = ("activation", "view", "instance", "history", "study")
 EVENTS = "**/api/v1/events"
-WORKLIST = "**/api/v1/worklist"
+ONCE = re.compile(r"/api/v1/events\?once=true$")
 
 
 @pytest.fixture(scope="module")
@@ -362,6 +363,23 @@ def test_what_was_marked_as_read_by_mistake_is_put_back_by_a_key(daemon, store, 
     other.close()
 
 
+def test_what_another_has_read_since_is_not_taken_back(daemon, store, page):
+    uid = add(store, "K1", 0.9)
+    go(page, daemon, "K1")
+    page.keyboard.press("Home")
+    page.keyboard.press("n")
+    shows(page)
+    store.file(uid, f"{uid}.2", seconds=5)  # an image after the reading
+    shows(page, "K1")
+    reading.mark_read(store.database, store.id(uid), "dr.kim", "abnormal", at(300))
+    shows(page)
+
+    page.keyboard.press("u")
+
+    expect(page.locator("#refused")).to_contain_text("Not put back: Hand K1: it was read by dr.kim")
+    assert store.detail(uid).finding == "abnormal"
+
+
 def test_a_key_pressed_twice_reads_one_study(daemon, store, page):
     uids = [add(store, name, 0.9 - number / 10) for number, name in enumerate(["K1", "K2"])]
     go(page, daemon, "K1", "K2")
@@ -422,12 +440,12 @@ def test_without_a_stream_the_page_asks_and_without_an_answer_it_says_so(daemon,
     add(store, "SECOND", 0.8, seconds=1)
     shows(page, "FIRST", "SECOND")
 
-    page.route(WORKLIST, lambda route: route.abort())
+    page.route(ONCE, lambda route: route.abort())
     expect(connection).to_contain_text("the list may be out of date")
     assert accessions(page) == ["FIRST", "SECOND"]
 
     page.unroute(EVENTS)
-    page.unroute(WORKLIST)
+    page.unroute(ONCE)
     add(store, "THIRD", 0.7, seconds=2)
     expect(connection).to_have_text("Live")
     shows(page, "FIRST", "SECOND", "THIRD")

@@ -21,7 +21,7 @@ from triage.bench.receiving import Received
 from triage.bench.together import Together
 from triage.core.capacity import Capacity, Slower, capacity
 from triage.ending import uninterrupted
-from triage.errors import ModelUnusable, UsageError
+from triage.errors import ModelUnusable, TriageError, UsageError
 from triage.model.card import chosen_paths
 from triage.model.cores import usable_cores
 from triage.quickstart.daemon import Daemon, running
@@ -47,6 +47,7 @@ class Report:
     together: Together | None = None
     capacity: Capacity | None = None
     without: str = ""  # why nothing was scored
+    broken: str = ""  # why it ended before its last part
 
 
 def run(
@@ -60,7 +61,8 @@ def run(
 
     *directory* is where, by default beside the spool. Where the site's database is PostgreSQL
     it is measured too, in a schema of its own, unless *sqlite* is asked for. Raises UsageError
-    for a place that will not do, and TriageError when a part fails.
+    for a place that will not do, and TriageError when the first part fails; what fails after that
+    ends it, and what was measured until then is returned.
     """
     url = "" if sqlite or settings.database.url.startswith("sqlite") else settings.database.url
     beside = directory or settings.spool.directory.absolute().parent
@@ -71,16 +73,19 @@ def run(
         say(f"Receiving, into {beside} ...")
         with _daemon(folder / "receiving", settings, url, ["receive"]) as daemon:
             report.receiving += receiving.measure(daemon, folder)
-        say("Decoding ...")
-        report.decoding += decoding.measure(folder / "decoding", *_picture_for(scorer))
-        if scorer is None:
-            return report
-        say("Scoring ...")
-        _score(report, settings, scorer)
-        say("All of it ...")
-        with _daemon(folder / "together", settings, url, ["receive", "score"]) as daemon:
-            report.together = together.measure(daemon, folder)
-        report.capacity = _capacity(report, report.together)
+        try:
+            say("Decoding ...")
+            report.decoding += decoding.measure(folder / "decoding", *_picture_for(scorer))
+            if scorer is None:
+                return report
+            say("Scoring ...")
+            _score(report, settings, scorer)
+            say("All of it ...")
+            with _daemon(folder / "together", settings, url, ["receive", "score"]) as daemon:
+                report.together = together.measure(daemon, folder)
+            report.capacity = _capacity(report, report.together)
+        except TriageError as error:
+            report.broken = str(error)
     return report
 
 

@@ -48,6 +48,9 @@ def bench(
         print_json(_document(report))
     else:
         _print(report)
+    if report.broken:
+        tell(f"triage: it ended before its last part: {report.broken}")
+        raise typer.Exit(1)
 
 
 def _document(report: "Report") -> dict[str, Any]:

@@ -16,7 +16,7 @@ from triage.errors import StudyClaimed
 from triage.store.audit import note
 from triage.store.database import Database
 from triage.store.derive import lock_studies, record, refresh
-from triage.store.tables import study
+from triage.store.tables import history, study
 
 
 def claim(
@@ -111,18 +111,28 @@ def mark_read(
 
 
 def mark_unread(
-    database: Database, study_id: int, reader: str, now: datetime, operator: str = ""
+    database: Database,
+    study_id: int,
+    reader: str,
+    now: datetime,
+    operator: str = "",
+    *,
+    of: str | None = None,
 ) -> Move | None:
     """Put a study that was read back on the worklist, at the place and with the wait that it had.
 
     For what was marked by mistake: anybody may, whoever read it, because nothing is hidden by it.
     The former finding stays in the history. Return where it stands now, to be logged; None where
     it was not read, and nothing has changed.
+
+    *of* is whose reading is meant. Raises StudyClaimed, naming the other, when another has read it.
     """
     with database.writing() as connection:
         row = _locked(connection, study_id)
         if row.reading_state != ReadingState.READ:
             return None
+        if of not in (None, row.read_by):
+            raise StudyClaimed(_read_by(row))
         _change(
             connection,
             study_id,
@@ -131,11 +141,32 @@ def mark_unread(
             read_at=None,
             finding=None,
             kept_since=None,
+            image_after_reading=_was_late(connection, study_id),
         )
         detail = f"former finding of {row.read_by}: {row.finding}"
         record(connection, study_id, now, "unread", detail, actor=reader)
         note(connection, study_id, AuditKind.UNREAD, _actor(reader, operator), now, detail=detail)
         return refresh(connection, study_id, now, Cause.UNREAD).move
+
+
+def _was_late(connection: Connection, study_id: int) -> bool:
+    """Say whether a study that is read had come back for an image after a reading before."""
+    kinds = connection.execute(
+        select(history.c.kind)
+        .where(history.c.study_id == study_id)
+        .where(history.c.kind.in_(["image_after_reading", "read", "unread"]))
+        .order_by(history.c.id)
+    ).scalars()
+    was_late = late = read = False
+    for kind in kinds:
+        if kind == "image_after_reading":
+            late, read = True, False
+        elif kind == "unread":
+            late, read = was_late, False
+        else:
+            was_late = was_late if read else late
+            late, read = False, True
+    return was_late
 
 
 def _read_by(row: Row[*tuple[Any, ...]]) -> str:

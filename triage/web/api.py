@@ -4,7 +4,7 @@ import dataclasses
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Path, Query, Response
+from fastapi import APIRouter, Body, Header, Path, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator
 
@@ -101,8 +101,20 @@ def department(site: Here, _who: Whoever, zone: Zone = "UTC") -> Response:
         }
     },
 )
-async def events(site: Here, who: Whoever) -> Response:
-    """Stream the worklist as it is, and then what changes on it."""
+async def events(
+    site: Here,
+    who: Whoever,
+    once: Annotated[bool, Query(description="The worklist as it is, and no more.")] = False,
+    last_event_id: Annotated[str, Header()] = "",
+) -> Response:
+    """Stream the worklist as it is, and then what changes on it.
+
+    With *once* it is the worklist alone, for who has no stream; 204 where nothing has changed since
+    the event that `Last-Event-ID` names.
+    """
+    if once:
+        event = await site.feed.once(last_event_id)
+        return Response(event, 200 if event else 204, media_type="text/event-stream")
     return StreamingResponse(
         while_admitted(site, who, site.feed.events()),
         media_type="text/event-stream",
@@ -158,14 +170,21 @@ def read(
     reading.mark_read(site.database, study_id, who.name, finding, datetime.now(UTC))
 
 
-@router.post("/studies/{study}/unread", status_code=204, responses=problems(404, 409, 422))
-def unread(site: Here, who: Whoever, study: Study) -> None:
+@router.post("/studies/{study}/unread", status_code=204, responses=problems(400, 404, 409, 422))
+def unread(
+    site: Here,
+    who: Whoever,
+    study: Study,
+    said: Annotated[models.Unreading | None, Body()] = None,
+) -> None:
     """Put a study that was marked as read by mistake back on the worklist.
 
-    One that is on it stays as it is. Its former finding stays in the history.
+    One that is on it stays as it is. Its former finding stays in the history. *reader* is whose
+    reading is meant: where another has read it, nothing is done.
     """
+    of = said.reader if said else None
     study_id = queries.find_study(site.database, study)
-    move = reading.mark_unread(site.database, study_id, who.name, datetime.now(UTC))
+    move = reading.mark_unread(site.database, study_id, who.name, datetime.now(UTC), of=of)
     if move:
         tell_moves([move])
 

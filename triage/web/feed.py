@@ -5,6 +5,7 @@ last look. What it says is put into bytes once, however many pages are open.
 """
 
 import asyncio
+import secrets
 import threading
 import time
 from collections.abc import AsyncIterator, Iterable
@@ -31,24 +32,24 @@ PING = b": nothing has changed\n\n"
 
 @dataclass(frozen=True)
 class Change:
-    """What happened to the worklist between two looks, as an event of a stream.
+    """What happened to the worklist between two looks, as an event of a stream; it has a name.
 
     Its data is JSON: {"all": whether `rows` is the whole worklist, "gone": [UID ...], "rows":
     [row ...]}; how to apply it says `triage.store.watch.Difference`.
     """
 
-    number: int
+    name: str
     data: str
     event: bytes  # as WHATWG's server-sent events are written; JSON has no line breaks
 
     @classmethod
     def of(
-        cls, number: int, rows: Iterable[WorklistRow], gone: Iterable[str] = (), *, whole: bool
+        cls, name: str, rows: Iterable[WorklistRow], gone: Iterable[str] = (), *, whole: bool
     ) -> "Change":
         """Write it, once for every page."""
         document = {"all": whole, "gone": list(gone), "rows": [row_document(row) for row in rows]}
         data = encode(document)
-        return cls(number, data, f"id: {number}\nevent: worklist\ndata: {data}\n\n".encode())
+        return cls(name, data, f"id: {name}\nevent: worklist\ndata: {data}\n\n".encode())
 
 
 class _Page:
@@ -89,6 +90,7 @@ class Feed:
         self._worklist: Worklist | None = None  # as the pages were told; None: nobody looks
         self._whole: Change | None = None  # the same as it is told, once somebody has asked for it
         self._whole_at = 0.0  # when, in seconds of the monotonic clock
+        self._process = secrets.token_hex(4)  # another one begins to count again
         self._number = 0
         self._news = threading.Event()  # somebody has come, or it ends
         self._stopping = threading.Event()
@@ -133,6 +135,24 @@ class Feed:
         finally:
             page.left = True  # the feed takes it out: the event loop waits for no lock
 
+    async def once(self, known: str = "") -> bytes | None:
+        """Return the worklist as it is now, as one event; None where *known* is its name.
+
+        Raises DatabaseUnavailable. For pages whose stream does not come through: however many ask,
+        the worklist is looked at as seldom as for one.
+        """
+        page = _Page()
+        await asyncio.to_thread(self._welcome, page)
+        try:
+            change = await page.hear()
+        except TimeoutError:
+            change = None
+        finally:
+            page.left = True
+        if change is None:
+            raise DatabaseUnavailable("the worklist could not be looked at")
+        return None if change.name == known else change.event
+
     def _welcome(self, page: _Page) -> None:
         """Tell a page the worklist, at once where it is known, else at the first look."""
         with self._lock:
@@ -146,9 +166,12 @@ class Feed:
     def _everything(self, worklist: Worklist) -> Change:
         now = time.monotonic()
         if self._whole is None or now - self._whole_at > FRESH:
-            self._whole = Change.of(self._number, worklist.records(), whole=True)
+            self._whole = Change.of(self._name(), worklist.records(), whole=True)
             self._whole_at = now
         return self._whole
+
+    def _name(self) -> str:
+        return f"{self._process}-{self._number}"
 
     def _run(self) -> None:
         while self._news.wait() and not self._stopping.is_set():
@@ -199,7 +222,7 @@ class Feed:
                 if first or difference is None:
                     change = self._everything(self._worklist)
                 else:
-                    change = Change.of(self._number, difference.rows, difference.gone, whole=False)
+                    change = Change.of(self._name(), difference.rows, difference.gone, whole=False)
                 for page in self._pages:
                     page.tell(change)
             return True

@@ -109,6 +109,12 @@ class Releasing(Document):
     reader: str | None = Field(default=None, max_length=200)
 
 
+class Unreading(Document):
+    """Whose reading is taken back; anybody's where nobody is named."""
+
+    reader: str | None = Field(default=None, max_length=200)
+
+
 class Rescored(Document):
     """What cannot be scored again: SOP Instance UIDs whose pixel data was deleted."""
 

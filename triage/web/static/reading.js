@@ -12,7 +12,7 @@ export const ACTS = {
 
 /**
  * Do it to a study, by its UID. Return null when it is done, else the words that say why it is not.
- * `reader` is whose claim an administrator gives up.
+ * `reader` is whose claim is given up, by an administrator, or whose reading is taken back.
  */
 export async function perform(act, study, reader = undefined) {
   let answer;

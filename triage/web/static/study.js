@@ -72,7 +72,7 @@ function replaceParts(now) {
 }
 
 async function act(name, button = document.getElementById(`act-${name}`)) {
-  if (acting || button.disabled) {
+  if (acting || !button || button.disabled) {
     if (!acting) say("refused", document.getElementById("claimed")?.textContent.trim() ?? "The study is not claimed.");
     return;
   }

@@ -1,7 +1,7 @@
 // What the server tells of the worklist: its stream of events, and where no stream comes
 // through, the whole worklist every few seconds.
 
-const FIRST = 10_000; // milliseconds for the first event; a proxy may hold a stream back
+const FIRST = 10_000; // milliseconds until something comes; a proxy may hold a stream back
 const SILENT = 40_000; // the server says something every 15 s; after this the line is dead
 const AGAIN = 1_000; // before the stream is opened again that had told something
 const POLL_EVERY = 4_000;
@@ -28,7 +28,7 @@ async function stream(take, say) {
   let told = false;
   try {
     const answer = await ask("/api/v1/events", end.signal);
-    for await (const data of events(answer.body, () => told && watch.start(SILENT))) {
+    for await (const { data } of events(answer.body, () => watch.start(told ? SILENT : FIRST))) {
       take(JSON.parse(data));
       if (!told) say("live");
       told = true;
@@ -47,33 +47,41 @@ async function stream(take, say) {
 /** Ask for the whole worklist for a while; return at once when the server is back. */
 async function poll(take, say) {
   const until = Date.now() + POLL_FOR;
-  let lost = false;
+  let lost = false, last = "";
   while (Date.now() < until) {
     await shown();
+    const end = new AbortController(), watch = new Deadline(() => end.abort(), FIRST);
     try {
-      const answer = await ask("/api/v1/worklist", AbortSignal.timeout(FIRST));
-      take({ all: true, gone: [], rows: await answer.json() });
+      const answer = await ask("/api/v1/events?once=true", end.signal, { "Last-Event-ID": last });
+      if (answer.status !== 204) {
+        for await (const { id, data } of events(answer.body, () => watch.start(FIRST))) {
+          take(JSON.parse(data));
+          last = id;
+        }
+      }
       say("polling");
       if (lost) return;
     } catch {
       say("lost");
       lost = true;
+    } finally {
+      watch.stop();
     }
     await pause(POLL_EVERY);
   }
 }
 
-async function ask(url, signal) {
-  const answer = await fetch(url, { signal, cache: "no-store" });
+async function ask(url, signal, headers = {}) {
+  const answer = await fetch(url, { signal, headers, cache: "no-store" });
   if (answer.status === 401) location.reload(); // to where one logs in
   if (!answer.ok) throw new Error(`${url}: ${answer.status}`);
   return answer;
 }
 
-/** Yield the data of each server-sent event; `heard` is called for whatever comes. */
+/** Yield {id, data} of each server-sent event; `heard` is called for whatever comes. */
 async function* events(body, heard) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
-  let line = [], data = [];
+  let line = [], data = [], id = "";
   for (;;) {
     const { value, done } = await reader.read();
     if (done) return;
@@ -85,8 +93,9 @@ async function* events(body, heard) {
       const full = line.join("").replace(/\r$/, "");
       line = [];
       if (full.startsWith("data:")) data.push(full.slice(5));
+      else if (full.startsWith("id: ")) id = full.slice(4);
       else if (full === "" && data.length) {
-        yield data.join("\n");
+        yield { id, data: data.join("\n") };
         data = [];
       }
     }

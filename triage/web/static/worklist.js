@@ -117,13 +117,13 @@ async function act(name) {
 async function undo() {
   if (busy || !last) return last ? undefined : say.refused("Nothing was marked as read here.");
   busy = true;
-  const { uid, title: named } = last, problem = await perform(ACTS.unread, uid);
+  const { uid, title: named } = last, problem = await perform(ACTS.unread, uid, reader);
   busy = false;
   if (problem) return say.refused(`${ACTS.unread.failed}: ${named}: ${problem}.`);
   last = null;
   say.done(`${named}: ${ACTS.unread.done}.`);
   const row = worklist.get(uid); // the stream may have had no time to tell that it had left
-  if (row) Object.assign(row, { done: false, left: undefined, claimed_by: null });
+  if (row?.done) Object.assign(row, { done: false, left: undefined, claimed_by: null });
   show();
   return undefined;
 }
