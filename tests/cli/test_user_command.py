@@ -144,13 +144,17 @@ def test_a_mistake_is_named(site, user, arguments, code, named):
 def test_what_is_done_to_users_stands_in_the_trail(site, user, triage):
     user("add", "anna")
     user("password", "anna")
+    assert user("role", "Anna", "administrator")[0] == 0
+    assert [each.role for each in users.listed(site)] == ["administrator"]
     user("remove", "anna")
+    assert user("role", "anna", "reader")[0] == 1
 
     entries = json.loads(triage("audit", "--json")[1])
 
     assert [(each["kind"], each["detail"]) for each in entries] == [
         ("user_added", "anna, reader"),
         ("password_set", "anna"),
+        ("role_set", "anna, administrator"),
         ("user_removed", "anna"),
     ]
 

@@ -42,7 +42,7 @@ def test_kappa_is_that_of_scikit_learn(pairs):
 def test_the_interval_of_kappa_is_mchughs_cut_off_at_the_ends_of_the_scale(tp, fp, fn, tn):
     counts = Confusion(tp=tp, fp=fp, fn=fn, tn=tn)
     kappa = counts.kappa
-    if kappa is None:
+    if kappa is None or kappa.standard_error == 0:
         return
     n = tp + fp + fn + tn
     observed = (tp + tn) / n
@@ -72,7 +72,17 @@ def test_kappa_of_one_answer_throughout_is_undefined(counts):
 def test_readers_who_always_contradict_each_other_have_kappa_minus_1():
     kappa = Confusion(tp=0, fp=5, fn=5, tn=0).kappa
 
-    assert (kappa.value, kappa.interval) == (-1, Interval(-1, -1))
+    assert (kappa.value, kappa.interval.low) == (-1, -1)
+    assert kappa.interval.high == pytest.approx(-1 + 2 * 0.2775, abs=1e-3)
+
+
+@pytest.mark.parametrize(("half", "low"), [(1, -0.315), (10, 0.678), (500, 0.992)])
+def test_a_few_studies_without_a_difference_are_no_certainty(half, low):
+    """Of 2 agreements in 2, 20 in 20 and 1000 in 1000 Wilson's lower bounds are 0.342, 0.839, 0.996."""
+    kappa = Confusion(tp=half, fp=0, fn=0, tn=half).kappa
+
+    assert (kappa.value, kappa.interval.high) == (1, 1)
+    assert kappa.interval.low == pytest.approx(low, abs=1e-3)
 
 
 @given(COUNTS, COUNTS)

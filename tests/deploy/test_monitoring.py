@@ -19,6 +19,7 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 ALERTS = DEPLOY / "prometheus-alerts.yml"
 DASHBOARD = json.loads((DEPLOY / "grafana-dashboard.json").read_text("utf-8"))
 NAME = re.compile(r"\btriage_\w+")
+DRIFTS = [("study_type", "hand", True), ("station", "", False)]
 IDLE = Load(
     studies=dict.fromkeys(Priority, 0),
     overdue=0,
@@ -33,7 +34,7 @@ IDLE = Load(
 def measured():
     """The names and label names of all that /metrics tells."""
     text, _ = exposition(
-        Measured(condition=WELL, settings=Settings(), load=IDLE, free=1, pages=0), ""
+        Measured(condition=WELL, settings=Settings(), load=IDLE, free=1, pages=0, drifts=DRIFTS), ""
     )
     return {
         sample.name: set(sample.labels)
@@ -133,7 +134,10 @@ def test_prometheus_finds_no_mistake_in_the_dashboard(tmp_path):
 @pytest.mark.prometheus
 def test_prometheus_finds_no_mistake_in_what_is_measured():
     told, _ = exposition(
-        Measured(condition=replace(WELL), settings=Settings(), load=IDLE, free=1, pages=0), ""
+        Measured(
+            condition=replace(WELL), settings=Settings(), load=IDLE, free=1, pages=0, drifts=DRIFTS
+        ),
+        "",
     )
 
     checked = subprocess.run(

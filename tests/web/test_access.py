@@ -10,6 +10,7 @@ from fastapi.routing import iter_route_contexts
 from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
+from tests.support.site import site_in
 from tests.support.store import Store
 from tests.support.waiting import wait_until
 from triage.core.people import Role, User
@@ -182,11 +183,27 @@ def test_a_program_is_told_what_to_do(browser):
     [
         *("https://evil.example/", "//evil.example/", "/\\evil.example", "\\\\evil.example"),
         *("javascript:alert(1)", "evil", "", "/\tx", "/a\r\nSet-Cookie: a=b", "///evil.example"),
-        "http:evil.example",
+        *("http:evil.example", "//[", "/\\[::1"),
     ],
 )
 def test_the_log_in_leads_nowhere_else(browser, to):
+    assert browser.get("/login", params={"to": to}).status_code == 200
     assert log_in(browser, to=to).headers["Location"] == "/"
+
+
+def test_what_is_no_log_in_form_is_a_wrong_log_in(browser):
+    answer = browser.post("/login", content="&".join(f"a{n}=b" for n in range(50)))
+
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\nb", "", 100 * "a"])
+def test_a_name_that_nobody_can_have_is_wrong_in_every_database(tmp_path, database_url, name):
+    with site_in(tmp_path, database_url) as site:
+        answer = site.client.post("/login", data={"name": name, "password": PASSWORD})
+
+        assert answer.status_code == 401
+        assert site.store.trail("log_in_refused") == []
 
 
 @pytest.mark.parametrize(
@@ -362,6 +379,15 @@ def test_who_is_removed_or_gets_another_password_is_out(web, browser):
 
     assert not is_in(browser)
     assert not is_in(other)
+
+
+def test_what_somebody_may_changes_with_their_next_request(web, browser):
+    log_in(browser)
+    assert browser.post("/api/v1/studies/1.1/rescore").status_code == 403
+
+    users.set_role(web.database, "anna", Role.ADMINISTRATOR, datetime.now(UTC), "root")
+
+    assert browser.post("/api/v1/studies/1.1/rescore").status_code == 404  # there is none
 
 
 def test_what_a_reader_does_stands_under_the_readers_name(web, browser):

@@ -1,6 +1,7 @@
 """The JSON interface against a filled database: the documents, the reader's side, the errors."""
 
 import json
+import re
 
 import pytest
 from pydantic import TypeAdapter
@@ -8,8 +9,9 @@ from pydantic import TypeAdapter
 from tests.support.site import loopback_client, site_in
 from tests.support.store import at
 from triage.core.audit import AuditKind
-from triage.store import audit, reading
-from triage.web import access, models
+from triage.errors import TemplateFailed
+from triage.store import audit, queries, reading
+from triage.web import access, address, models
 from triage.web.access import Person, Role
 
 PROBLEM = "application/problem+json"
@@ -86,6 +88,8 @@ def test_a_read_study_has_no_position(site):
         ("claimed=false&limit=1", ["1.0"]),
         ("status=receiving&text=A1", ["1.1"]),
         ("text=%00", []),
+        ("text=annE%20family0%2C", ["1.0"]),
+        ("text=FAMILY%5EANNE%20a1", ["1.1"]),
     ],
 )
 def test_the_worklist_is_filtered(site, asked, found):
@@ -144,6 +148,38 @@ def test_an_administrator_gives_up_another_s_claim_and_nobody_else_does(site):
     assert site.store.row("1.0").claimed_by == "ada"
 
 
+@pytest.mark.parametrize("uid", ["1/2", "..", ".", "a%2Fb", "~1", "1?2#3", "1\\2"])
+def test_a_study_is_reached_whatever_its_sender_took_for_a_uid(site, uid):
+    site.store.file(uid, f"{uid}.1", seconds=8)
+    named = address.written(uid)
+
+    assert site.client.get(f"/api/v1/studies/{named}").json()["study_instance_uid"] == uid
+    assert site.client.post(f"/api/v1/studies/{named}/read").status_code == 204
+    assert uid not in uids(site.client.get("/api/v1/worklist"))
+    page = site.client.get(f"/studies/{named}", headers={"Accept": "text/html"})
+    assert page.status_code == 200
+    for picture in re.findall(r'data-address="([^"]*)"', page.text):
+        # The file is not there; what it is of was found.
+        assert site.client.get(f"{picture}.png").status_code == 422
+
+
+def test_an_error_has_our_headers_and_is_a_page_for_a_person(site, monkeypatch):
+    failures = [RuntimeError("secret"), TemplateFailed("secret")]
+
+    def fail(*_):
+        raise failures.pop()
+
+    monkeypatch.setattr(queries, "worklist", fail)
+    while failures:
+        answer = site.client.get("/api/v1/worklist")
+        assert "secret" not in problem(answer, 500)
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    page = site.client.get("/nowhere", headers={"Accept": "text/html"})
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "Not Found" in page.text
+
+
 def test_a_reading_needs_no_finding(site):
     assert site.client.post("/api/v1/studies/A0/read").status_code == 204
     assert site.client.get("/api/v1/studies/A0").json()["finding"] is None
@@ -170,7 +206,10 @@ def test_an_unknown_study_and_an_ambiguous_one_are_named(site):
         ("/api/v1/studies/A0/read", {"finding": "strange"}, "body.finding"),
         ("/api/v1/studies/A0/read", {"finding": "normal", "more": 1}, "body.more"),
         ("/api/v1/studies/A0/read", ["finding"], "body"),
-        (f"/api/v1/studies/{'1' * 65}/claim", None, "path.study"),
+        (f"/api/v1/studies/{'1' * 514}/claim", None, "path.study"),
+        ("/api/v1/studies/~6/claim", None, "path.study"),
+        ("/api/v1/studies/~ff/claim", None, "path.study"),
+        ("/api/v1/studies/~00/claim", None, "path.study"),
         ("/api/v1/studies/%00/claim", None, "path.study"),
     ],
 )

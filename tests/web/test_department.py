@@ -84,6 +84,17 @@ def test_the_json_has_what_waits_and_where_the_scores_drift(busy):
     assert found["agreement"][-1]["kappa"]["value"] > 0.5
 
 
+def test_a_monitor_is_told_of_the_same_drift(busy):
+    with urlopen(f"{busy}/metrics") as answer:  # noqa: S310  our own daemon
+        told = answer.read().decode()
+
+    stands = re.findall(r'^triage_scores_drift{by="(\w+)",name="([^"]*)"} (\S+)', told, re.M)
+    assert [(by, name) for by, name, drifts in stands if float(drifts)] == [
+        ("station", quarter.DRIFTING)
+    ]
+    assert {by for by, _, _ in stands} == {"study_type", "station"}
+
+
 def test_figures_are_kept_for_some_seconds_for_each_zone(busy):
     first, again, elsewhere = ask(busy), ask(busy), ask(busy, "?zone=Asia/Kathmandu")
 

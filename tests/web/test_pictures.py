@@ -4,7 +4,6 @@ import io
 import os
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -23,12 +22,13 @@ from triage.store import audit
 from triage.store.audit import Wanted
 from triage.store.tables import instance
 from triage.web import looks
+from triage.web.address import written
 from triage.web.app import make_app
 from triage.web.condition import Condition
 from triage.web.feed import Feed
 from triage.web.site import Site
 
-STUDY = quote(studies.study_uid("SEEN"))
+STUDY = written(studies.study_uid("SEEN"))
 
 
 class Room(ReadingRoom):
@@ -52,7 +52,7 @@ class Room(ReadingRoom):
         self.database.close()
 
     def get(self, sop, rest="1.png", study=STUDY, status=200):
-        answer = self.browser.get(f"/api/v1/studies/{study}/views/{quote(sop, safe='')}/{rest}")
+        answer = self.browser.get(f"/api/v1/studies/{study}/views/{written(sop)}/{rest}")
         assert answer.status_code == status, answer.text
         return answer
 
@@ -146,7 +146,7 @@ def test_what_is_not_there_is_not_found(room, seen):
     assert "no study" in room.problem(seen[0], 404, study="1.2.3")
     assert "the object has 1" in room.problem(seen[0], 422, "2.png")
     assert "not scored" in room.problem(
-        other, 404, "1/map.png", study=quote(studies.study_uid("OTHER"))
+        other, 404, "1/map.png", study=written(studies.study_uid("OTHER"))
     )
 
 
@@ -157,7 +157,7 @@ def test_a_wrong_question_is_named(room, seen, rest):
 
 @pytest.mark.parametrize("sop", ["../../../etc/passwd", "/evil", "1/map.png", "1.2?a=b#c"])
 def test_what_a_peer_calls_a_uid_is_a_name_and_no_path(room, sop):
-    study = quote(studies.study_uid(f"EVIL{sop}"))
+    study = written(studies.study_uid(f"EVIL{sop}"))
     room.receive(f"EVIL{sop}", studies.picture(2), sop=sop)
 
     assert room.get(sop, study=study).content.startswith(b"\x89PNG")
@@ -187,7 +187,7 @@ def test_a_pipe_in_a_file_s_place_holds_nobody(room, seen):
 
 def test_pixels_that_retention_has_deleted_are_gone(room):
     gone = room.receive("GONE", studies.picture(5))
-    study = quote(studies.study_uid("GONE"))
+    study = written(studies.study_uid("GONE"))
     room.get(gone, study=study)
     with room.database.writing() as connection:
         connection.execute(
@@ -201,7 +201,7 @@ def test_pixels_that_retention_has_deleted_are_gone(room):
 
 
 def test_an_image_that_came_again_is_shown_as_it_is_now(room):
-    study = quote(studies.study_uid("AGAIN"))
+    study = written(studies.study_uid("AGAIN"))
     first, second = studies.picture(6), 255 - studies.picture(6)
     sop = room.receive("AGAIN", first)
     room.now += timedelta(seconds=1)

@@ -26,7 +26,10 @@ def add(
     context: typer.Context,
     name: NAME,
     role: Annotated[
-        Role, typer.Option(help="An administrator may all that a reader may, and see the trail.")
+        Role,
+        typer.Option(
+            help="An administrator may all that a reader may, give up another's claim and have studies scored again."
+        ),
     ] = Role.READER,
 ) -> None:
     """Let somebody log in. The password is asked for, or is the first line of standard input."""
@@ -34,6 +37,18 @@ def add(
     user = User(name=_name(name), role=role)
     users.add(database, user, _new_hash(user.name), datetime.now(UTC), operator())
     tell(f"{user.name} may log in as {user.role}")
+
+
+@app.command()
+def role(
+    context: typer.Context,
+    name: NAME,
+    role: Annotated[Role, typer.Argument(help="What they may from now on.")],
+) -> None:
+    """Change what somebody may, at once; who is logged in stays so."""
+    user = _name(name)
+    users.set_role(open_database(context), user, role, datetime.now(UTC), operator())
+    tell(f"{user} is {role} now")
 
 
 @app.command("list")

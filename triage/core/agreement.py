@@ -83,7 +83,9 @@ class Confusion:
         """Agreement beyond chance (Cohen 1960), its interval by McHugh's standard error.
 
         SE = sqrt(p_o (1 - p_o) / (n (1 - p_e)^2)) and kappa -+ 1.96 SE, cut off at
-        -1 and 1 (McHugh 2012, "Interrater reliability: the kappa statistic").
+        -1 and 1 (McHugh 2012, "Interrater reliability: the kappa statistic"). Where the two agree
+        on every study, or on none, that error is 0, however few they are: the interval is then
+        Wilson's of the observed agreement, with the agreement by chance as it was found.
         """
         n = self.total
         said_abnormal, said_normal = self.tp + self.fp, self.fn + self.tn
@@ -95,6 +97,11 @@ class Confusion:
         value = (observed - expected) / (1 - expected)
         error = sqrt(observed * (1 - observed) / n) / (1 - expected)
         low, high = value - MCHUGH_Z * error, value + MCHUGH_Z * error
+        if error == 0 and (found := proportion(self.tp + self.tn, n)):
+            low, high = (
+                (bound - expected) / (1 - expected)
+                for bound in (found.interval.low, found.interval.high)
+            )
         return Kappa(
             value=value, standard_error=error, interval=Interval(max(-1.0, low), min(1.0, high))
         )

@@ -30,6 +30,7 @@ class AuditKind(StrEnum):
     LOG_IN_REFUSED = "log_in_refused"  # a wrong password for somebody who is there
     USER_ADDED = "user_added"  # its detail is the user and the role
     USER_REMOVED = "user_removed"
+    ROLE_SET = "role_set"  # by whom; its detail is the user and the role
     PASSWORD_SET = "password_set"  # noqa: S105  by whom, and whose
 
 

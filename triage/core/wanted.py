@@ -1,5 +1,7 @@
 """Which studies of the worklist somebody wants to see."""
 
+import re
+import unicodedata
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -17,10 +19,10 @@ class Wanted:
     statuses: AbstractSet[StudyStatus] = frozenset()
     labels: AbstractSet[Label] = frozenset()
     claimed: bool | None = None
-    text: str = ""  # words that all occur in accession number, patient or description
+    text: str = ""  # words that all occur somewhere in what a row says, see `_said_of`
 
     def admits(self, row: WorklistRow) -> bool:
-        """Say whether a study is wanted. Upper and lower case are one, and so are ^ and space."""
+        """Say whether a study is wanted. Case and accents do not count; ^, = and commas are spaces."""
         return (
             _in(row.priority, self.priorities)
             and _in(row.study_type, self.study_types)
@@ -38,10 +40,16 @@ def _in(value: str | None, wanted: AbstractSet[str]) -> bool:
 def _said_of(row: WorklistRow) -> str:
     said = (
         *(row.accession_number, row.patient_id, row.patient_name),
-        *(row.study_description, row.study_instance_uid),
+        *(row.study_description, row.study_type, row.study_instance_uid, row.reason),
     )
     return " ".join(_words(" ".join(each for each in said if each)))
 
 
 def _words(text: str) -> list[str]:
-    return text.replace("^", " ").casefold().split()
+    """Take a text apart; the page does the same (`worklist-filter.js`)."""
+    letters = (each for each in unicodedata.normalize("NFD", text) if not _is_mark(each))
+    return re.sub(r"[\^=,\s]+", " ", "".join(letters)).lower().replace("\u00df", "ss").split()
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character).startswith("M")

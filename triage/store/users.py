@@ -68,6 +68,14 @@ def set_password(
         note_other(connection, AuditKind.PASSWORD_SET, operator, now, name)
 
 
+def set_role(database: Database, name: str, role: Role, now: datetime, operator: str) -> None:
+    """Change what somebody may; it holds from their next request. Raises UserNotFound."""
+    with database.writing() as connection:
+        user_id = _require(connection, name)
+        connection.execute(update(web_user).where(web_user.c.id == user_id).values(role=role))
+        note_other(connection, AuditKind.ROLE_SET, operator, now, f"{name}, {role}")
+
+
 def listed(database: Database) -> list[ListedUser]:
     """Return everybody who may log in, by name."""
     with database.reading() as connection:

@@ -22,6 +22,7 @@ from triage.store import audit, queries, reading
 from triage.web import metrics as measurements
 from triage.web import models
 from triage.web.access import NotAllowed, Person, Role, Whoever, while_admitted
+from triage.web.address import LONGEST, NAMED, meant
 from triage.web.department import zone_named
 from triage.web.openapi import problems
 from triage.web.operations import measure
@@ -33,10 +34,12 @@ Study = Annotated[
     str,
     Path(
         min_length=1,
-        max_length=64,
-        pattern="^[^\x00/]*$",
-        description="A Study Instance UID or an accession number; one with a slash by its UID.",
+        max_length=LONGEST,
+        pattern=NAMED,
+        description="A Study Instance UID or an accession number. One of other characters than "
+        "letters, digits, '.', '-' and '_' as '~' and the hexadecimal digits of its UTF-8.",
     ),
+    AfterValidator(meant),
 ]
 Limit = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="The first N studies.")]
 Text = Annotated[
@@ -98,7 +101,9 @@ def department(site: Here, _who: Whoever, zone: Zone = "UTC") -> Response:
             "description": "Server-sent events `worklist`, whose data is a `Change`: first the "
             "whole worklist, then what changes on it.",
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
-        }
+        },
+        204: {"description": "Nothing has changed since the event that is known."},
+        **problems(422),
     },
 )
 async def events(

@@ -13,9 +13,14 @@ from triage.core.figures import By, Department, TurnAround
 from triage.core.periods import periods
 from triage.store.database import Database
 from triage.store.figures import department_facts
+from triage.web.health import Probe
 
 KEPT = 30.0  # seconds for which figures are shown again instead of made again
+DRIFT_KEPT = 300.0  # seconds for which a monitor is told the same drift: it changes by the day
 STATIONS = 8  # drawn, those with the most studies; the table has all
+
+# Whether the last scores of a study type or a station stand apart: what it is, its name, and that.
+Drifts = list[tuple[str, str, bool]]
 
 # matplotlib's settings are those of the whole process: one plot is drawn at a time.
 _drawing = threading.Lock()
@@ -81,6 +86,7 @@ class Figures:
         self._database = database
         self._lock = threading.Lock()  # who comes while a sheet is made waits for it
         self._sheets: dict[str, tuple[float, Sheet]] = {}  # each with the end of its time
+        self.drifts: Probe[Drifts] = Probe("drift", self._drifts, DRIFT_KEPT)
 
     def of(self, zone: str) -> Sheet:
         """Return the department as it is, or was some seconds ago, in a zone's days and weeks.
@@ -93,6 +99,18 @@ class Figures:
             if zone not in self._sheets:
                 self._sheets[zone] = (now + KEPT, self._make(zone))
             return self._sheets[zone][1]
+
+    def _drifts(self) -> Drifts:
+        figures = self.of("UTC").figures
+        return [
+            (kind, each.name or "", each.drifts)
+            for kind, some in (
+                ("study_type", figures.scores_by_type),
+                ("station", figures.scores_by_station),
+            )
+            for each in some
+            if each.tested
+        ]
 
     def _make(self, zone: str) -> Sheet:
         when = periods(datetime.now(UTC), zone_named(zone))

@@ -27,8 +27,10 @@ FRESH = 2.0  # seconds for which an answer is good
 class Probe(Generic[T]):
     """One question, its last answer, and the thread that asks it."""
 
-    def __init__(self, name: str, ask: Callable[[], T]) -> None:
+    def __init__(self, name: str, ask: Callable[[], T], fresh: float = FRESH) -> None:
+        """*fresh* is for how many seconds an answer is good."""
         self._ask = ask
+        self._fresh = fresh
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._asked: Future[T] | None = None
         self._at = 0.0
@@ -36,7 +38,7 @@ class Probe(Generic[T]):
     async def answer(self) -> T:
         """Return the answer, or raise what the question raised; TimeoutError while it hangs."""
         asked = self._asked
-        if asked is None or (asked.done() and time.monotonic() - self._at > FRESH):
+        if asked is None or (asked.done() and time.monotonic() - self._at > self._fresh):
             self._at = time.monotonic()
             asked = self._asked = self._thread.submit(self._ask)
         return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(asked)), PATIENCE)

@@ -26,6 +26,7 @@ from triage.core.tally import FAMILIES, Family, Tally
 from triage.pipeline.channel import ScorerState
 from triage.settings import Settings
 from triage.web.condition import Condition
+from triage.web.department import Drifts
 
 PREFIX = "triage_"
 
@@ -39,6 +40,7 @@ class Measured:
     load: Load | None  # None while the database does not answer
     free: int | None  # bytes of the spool's disk; None while nobody knows
     pages: int  # that are open and listen to what changes
+    drifts: Drifts  # none while nobody knows
 
 
 def exposition(measured: Measured, accept: str) -> tuple[bytes, str]:
@@ -126,6 +128,14 @@ def _of_stores(measured: Measured) -> Iterator[Metric]:
     yield _gauge("views_waiting", "Views that wait for a score.", load.views)
     oldest = load.longest_view_wait
     yield _gauge("views_longest_wait_seconds", "Of a view, for its score.", oldest)
+    drift = _gauge(
+        "scores_drift",
+        "1 where the last week's scores stand apart from the reference, as the department page marks it.",
+        labels=["by", "name"],
+    )
+    for by, name, drifts in measured.drifts:
+        drift.add_metric([by, name], drifts)
+    yield drift
 
 
 def _gauge(

@@ -15,6 +15,7 @@ from triage.core.load import Load
 from triage.errors import DatabaseUnavailable, SpoolFull, SpoolUnavailable
 from triage.pipeline.channel import ScorerState
 from triage.web.access import Watcher
+from triage.web.department import Drifts
 from triage.web.metrics import Measured, exposition
 from triage.web.models import Readiness
 from triage.web.openapi import problems
@@ -71,13 +72,14 @@ async def metrics(site: Here, accept: Annotated[str, Header()] = "") -> Response
 
 async def measure(site: Site) -> Measured:
     """Measure, as far as the stores answer."""
-    load, free = await asyncio.gather(_load(site), _free(site))
+    load, free, drifts = await asyncio.gather(_load(site), _free(site), _drifts(site))
     return Measured(
         condition=site.condition,
         settings=site.settings,
         load=load,
         free=free,
         pages=site.feed.pages,
+        drifts=drifts,
     )
 
 
@@ -87,6 +89,13 @@ async def _load(site: Site) -> Load | None:
     except (DatabaseUnavailable, TimeoutError) as error:
         log.warning("database_unavailable", reason=str(error) or "no answer")
         return None
+
+
+async def _drifts(site: Site) -> Drifts:
+    try:
+        return await site.figures.drifts.answer()
+    except (DatabaseUnavailable, TimeoutError):
+        return []
 
 
 async def _free(site: Site) -> int | None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
+from pydantic import AfterValidator
 from starlette.concurrency import run_in_threadpool
 
 from triage.core.activation import ScoredView
@@ -16,6 +17,7 @@ from triage.pipeline.pictures import MOST
 from triage.store import activations, audit, queries
 from triage.store.images import StoredImage, find_image
 from triage.web.access import Person, Whoever
+from triage.web.address import LONGEST, NAMED, meant
 from triage.web.api import Study
 from triage.web.problems import MEDIA_TYPE
 from triage.web.site import Here, Site
@@ -34,9 +36,15 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     503: {"description": "The database is away, or no decoder starts.", **_PROBLEM},
 }
 
-# What peers send as UIDs is not always one, so they may hold slashes.
 SopInstance = Annotated[
-    str, Path(min_length=1, max_length=64, pattern="^[^\x00]*$", description="SOP Instance UID.")
+    str,
+    Path(
+        min_length=1,
+        max_length=LONGEST,
+        pattern=NAMED,
+        description="SOP Instance UID; what is none as that of the study is.",
+    ),
+    AfterValidator(meant),
 ]
 Frame = Annotated[int, Path(ge=1, le=2**31 - 1, description="From 1; 1 of a single image.")]
 Side = Annotated[
@@ -47,7 +55,7 @@ _FILE = re.compile(r"[0-9.]+")
 
 
 @router.get(
-    "/studies/{study}/views/{sop_instance_uid:path}/{frame:int}.png",
+    "/studies/{study}/views/{sop_instance_uid}/{frame:int}.png",
     response_class=Response,
     responses=_ANSWERS,
 )
@@ -71,7 +79,7 @@ async def picture(
 
 
 @router.get(
-    "/studies/{study}/views/{sop_instance_uid:path}/{frame:int}/map.png",
+    "/studies/{study}/views/{sop_instance_uid}/{frame:int}/map.png",
     response_class=Response,
     responses=_ANSWERS,
 )

@@ -65,10 +65,10 @@ def install(app: FastAPI) -> None:
 async def _ours(request: Request, error: Exception) -> Response:
     if isinstance(error, NotLoggedIn):
         return _log_in_first(request, error)
-    status = next(
-        (found for kind, found in _STATUS.items() if isinstance(error, kind)),
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-    )
+    status = next((found for kind, found in _STATUS.items() if isinstance(error, kind)), None)
+    if status is None:
+        log.error("request_failed", reason=str(error), exc_info=error)
+        return await _unexpected(request, error)
     if isinstance(error, ViewUnreadable):
         gone = error.code == Code.PIXELS_DELETED
         status = HTTPStatus.GONE if gone else status
@@ -77,6 +77,8 @@ async def _ours(request: Request, error: Exception) -> Response:
         log.warning("database_unavailable", reason=str(error))
         # The database's own words may name its server; they are for the log.
         return _answer(request, status, "the database is not available; try again in a moment")
+    if isinstance(error, StudyClaimed):  # what its second half says is for the command line
+        return _answer(request, status, str(error).partition("; ")[0])
     return _answer(request, status, str(error))
 
 
@@ -99,7 +101,7 @@ def _answer(
 def _log_in_first(request: Request, error: NotLoggedIn) -> Response:
     """Send a person to the log-in; a program gets the status."""
     path = request.url.path
-    if not _is_for_a_person(request):
+    if request.method != "GET" or not _is_for_a_person(request):
         # RFC 9110 11.6.1 wants a challenge; what a log-in form asks for has no registered name.
         return problem(
             HTTPStatus.UNAUTHORIZED,
@@ -111,9 +113,9 @@ def _log_in_first(request: Request, error: NotLoggedIn) -> Response:
 
 
 def _is_for_a_person(request: Request) -> bool:
-    """Say whether a browser asks for a page, and not a script for what it tells."""
-    is_program = request.method != "GET" or request.url.path.startswith("/api/")
-    return not is_program and "text/html" in request.headers.get("accept", "")
+    """Say whether a browser asks for a page or sends a form, and not a script for what is told."""
+    is_interface = request.url.path.startswith("/api/")
+    return not is_interface and "text/html" in request.headers.get("accept", "")
 
 
 async def _http(request: Request, error: Exception) -> Response:

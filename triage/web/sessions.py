@@ -1,5 +1,6 @@
 """Logging in and out: a name and a password against a cookie that a script cannot read."""
 
+import contextlib
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from secrets import token_urlsafe
@@ -8,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
+from starlette.background import BackgroundTask
 
 from triage import logs
 from triage.core.people import LONGEST_NAME, user_name
@@ -24,6 +26,7 @@ router = APIRouter(include_in_schema=False)
 log = logs.get(__name__)
 
 WRONG = "Name or password is wrong."
+FIELDS = 10  # of a form
 
 
 @router.get("/login")
@@ -35,13 +38,15 @@ def ask(request: Request, to: str = "/") -> Response:
 @router.post("/login")
 async def log_in(request: Request, site: Here, caller: From) -> Response:
     """Let somebody in, and send them where they wanted to go."""
-    form = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=10)
-    name, password, to = (form.get(field, [""])[0] for field in ("name", "password", "to"))
+    name, password, to = _said(await request.body())
     former = session_of(request, caller)
     try:
         token = await run_in_threadpool(_begin, site, caller, name, password, former)
     except NotLoggedIn as error:
-        return _page(request, to, name, HTTPStatus.UNAUTHORIZED, str(error))
+        refusal = _page(request, to, name, HTTPStatus.UNAUTHORIZED, str(error))
+        # Afterwards: how long an answer takes must not say whose name is known.
+        refusal.background = BackgroundTask(_note_refusal, site, name, caller.address)
+        return refusal
     except TooManyLogIns as error:
         log.warning("log_in_refused", address=caller.address, reason="too_many")
         refusal = _page(request, to, name, HTTPStatus.TOO_MANY_REQUESTS, str(error))
@@ -69,6 +74,16 @@ def log_out(request: Request, site: Here, caller: From) -> Response:
     return answer
 
 
+def _said(body: bytes) -> tuple[str, str, str]:
+    """Return name, password and where to go; what is no form of ours says nothing."""
+    try:
+        form = parse_qs(body.decode("utf-8", "replace"), max_num_fields=FIELDS)
+    except ValueError:
+        form = {}
+    name, password, to = (form.get(field, [""])[0] for field in ("name", "password", "to"))
+    return name, password, to
+
+
 def _page(
     request: Request,
     to: str,
@@ -82,16 +97,15 @@ def _page(
 def _begin(site: Site, caller: Caller, written: str, password: str, former: str | None) -> str:
     """Return what the browser is to hold. Raises NotLoggedIn or TooManyLogIns."""
     try:
-        name = user_name(written)
-    except ValueError:
-        name = written[:LONGEST_NAME]  # which nobody has: it is counted, and found to be wrong
+        name, may_be = user_name(written), True
+    except ValueError:  # nobody has it: it is counted, and found to be wrong
+        name, may_be = written[:LONGEST_NAME], False
     with site.log_ins.one(name, caller.address):
-        stored = users.password_of(site.database, name)
+        stored = users.password_of(site.database, name) if may_be else None
         is_right = passwords.is_right(password, stored)
     now = datetime.now(UTC)
     if stored is None or not is_right:
         log.warning("log_in_refused", address=caller.address, reason="wrong")
-        users.note_refusal(site.database, name, now, caller.address)
         raise NotLoggedIn(WRONG)
     site.log_ins.was_right(name, caller.address)
     if former is not None:
@@ -114,8 +128,17 @@ def _begin(site: Site, caller: Caller, written: str, password: str, former: str 
     return token
 
 
+def _note_refusal(site: Site, written: str, address: str) -> None:
+    """Write down a wrong password; a name that nobody can have is none."""
+    with contextlib.suppress(ValueError):
+        users.note_refusal(site.database, user_name(written), datetime.now(UTC), address)
+
+
 def _here(to: str) -> str:
     """Return where to go, if it is a page of ours; a link must not lead elsewhere by way of us."""
-    parts = urlsplit(to.replace("\\", "/"))
+    try:
+        parts = urlsplit(to.replace("\\", "/"))
+    except ValueError:
+        return "/"
     ours = to.startswith("/") and not parts.scheme and not parts.netloc and to.isprintable()
     return to if ours and not to.startswith("//") else "/"

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
 
 from triage import reporting
 from triage.core.activation import ScoredView
@@ -15,6 +14,7 @@ from triage.core.study import Side
 from triage.errors import TemplateFailed
 from triage.model.cam import full_strength
 from triage.store import activations, queries
+from triage.web.address import written
 from triage.web.site import Site
 
 # Of instances that are no view and still radiographs: a reader wants to see them.
@@ -107,10 +107,10 @@ def _tiles(detail: StudyDetail, scored: Sequence[ScoredView]) -> list[Tile]:
         for each in detail.instances
         if each.state != "replaced" and (each.frame is not None or code_of(each.reason) in _SEEN)
     ]
-    study = quote(detail.row.study_instance_uid, safe="")
+    study = written(detail.row.study_instance_uid)
     tiles = []
     for number, each in enumerate(shown, start=1):
-        uid, frame = quote(each.sop_instance_uid, safe=""), each.frame or 1
+        uid, frame = written(each.sop_instance_uid), each.frame or 1
         tiles.append(
             Tile(
                 number=number,

@@ -1,5 +1,8 @@
 // The reader's side: claim, release, read, unread. The server decides; who comes second is told.
 
+import { written } from "./address.js";
+import { inZone } from "./times.js";
+
 const PATIENCE = 10_000; // milliseconds
 
 export const ACTS = {
@@ -17,7 +20,7 @@ export const ACTS = {
 export async function perform(act, study, reader = undefined) {
   let answer;
   try {
-    answer = await fetch(`/api/v1/studies/${encodeURIComponent(study)}/${act.path}`, {
+    answer = await fetch(`/api/v1/studies/${written(study)}/${act.path}`, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: act.finding || reader ? JSON.stringify({ finding: act.finding, reader }) : undefined,
@@ -29,6 +32,7 @@ export async function perform(act, study, reader = undefined) {
   if (answer.ok) return null;
   if (answer.status === 401) location.reload(); // to where one logs in
   const problem = await answer.json().catch(() => ({}));
-  // The message names the study, which is known, and then speaks to the command line.
-  return (problem.detail ?? `the server answered ${answer.status}`).replace(study, "it").split("; ")[0];
+  // The message names the study, which is known.
+  const detail = problem.detail ?? `the server answered ${answer.status}`;
+  return inZone(detail.replace(study, "it"));
 }

@@ -40,3 +40,8 @@ export function tellTimes(root, now = new Date()) {
     wait.title = `since ${wholeMoment(wait.dataset.since)}`;
   }
 }
+
+/** A sentence whose moments are in UTC, in the reader's zone. */
+export function inZone(sentence) {
+  return sentence.replace(/(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC/g, (_, day, time) => moment(`${day}T${time}Z`));
+}

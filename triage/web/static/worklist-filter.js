@@ -1,7 +1,5 @@
 // Which studies a reader wants to see, kept while the tab is open.
 
-import { person } from "./worklist-words.js";
-
 const KEPT = "triage.worklist"; // in the session storage: gone with the tab
 
 const STATES = {
@@ -48,7 +46,7 @@ export class Filter {
   /** Return the function that says whether a row is asked for. */
   test() {
     const { text, type, state, priorities } = this.wanted;
-    const words = plain(text).split(/\s+/).filter(Boolean);
+    const words = plain(text).split(" ").filter(Boolean);
     return (row) =>
       (!priorities.length || priorities.includes(row.priority))
       && (!type || (row.study_type ?? "unknown") === type)
@@ -82,14 +80,16 @@ export class Filter {
   }
 }
 
+/** Take a text apart as `triage.core.wanted` does: words between single spaces. */
 function plain(text) {
-  return text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+  const letters = text.normalize("NFD").replace(/\p{M}/gu, "");
+  return letters.replace(/[\^=,\s]+/g, " ").toLowerCase().replaceAll("\u00DF", "ss");
 }
 
 function textOf(row) {
   row.text ??= plain([
-    person(row.patient_name), row.patient_name, row.patient_id, row.accession_number,
+    row.accession_number, row.patient_id, row.patient_name,
     row.study_description, row.study_type, row.study_instance_uid, row.reason,
-  ].filter(Boolean).join("\n"));
+  ].filter(Boolean).join(" "));
   return row.text;
 }

@@ -1,5 +1,6 @@
 // What the page says beside the rows: sums, the chosen study, what was done, how we know.
 
+import { written } from "./address.js";
 import { moment, span } from "./times.js";
 import * as words from "./worklist-words.js";
 
@@ -111,7 +112,7 @@ export function chosen(row, reader) {
   can("claim").disabled = !(free && row.claimed_by === null);
   can("release").disabled = !(free && row.claimed_by === reader);
   can("normal").disabled = can("abnormal").disabled = !free;
-  if (row) can("open").href = `/studies/${encodeURIComponent(row.study_instance_uid)}`;
+  if (row) can("open").href = `/studies/${written(row.study_instance_uid)}`;
   else can("open").removeAttribute("href");
   put(bar.querySelector("[data-field=title]"), row ? heading(row) : "No study is chosen.");
   put(bar.querySelector("[data-field=more]"), row

@@ -1,5 +1,6 @@
 // The table of thousands of rows, of which those are drawn that are seen.
 
+import { written } from "./address.js";
 import { moment, span, wholeMoment } from "./times.js";
 import * as words from "./worklist-words.js";
 
@@ -161,7 +162,7 @@ export class Table {
       tr.fields = Object.fromEntries(
         [...tr.querySelectorAll("[data-field]")].map((element) => [element.dataset.field, element]),
       );
-      tr.fields.type.href = `/studies/${encodeURIComponent(uid)}`;
+      tr.fields.type.href = `/studies/${written(uid)}`;
       this.#drawn.set(uid, tr);
     }
     return tr;

@@ -1,5 +1,6 @@
 // The worklist page: what the server tells is shown, what the reader does is done.
 
+import { written } from "./address.js";
 import { Filter } from "./worklist-filter.js";
 import { Hold } from "./worklist-hold.js";
 import { ACTS, perform } from "./reading.js";
@@ -151,7 +152,7 @@ function done(what, row) {
 
 function open() {
   const row = worklist.get(table.chosen);
-  if (row) location.assign(`/studies/${encodeURIComponent(row.study_instance_uid)}`);
+  if (row) location.assign(`/studies/${written(row.study_instance_uid)}`);
 }
 
 const KEYS = {
