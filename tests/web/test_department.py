@@ -88,7 +88,9 @@ def test_a_monitor_is_told_of_the_same_drift(busy):
     with urlopen(f"{busy}/metrics") as answer:  # noqa: S310  our own daemon
         told = answer.read().decode()
 
-    stands = re.findall(r'^triage_scores_drift{by="(\w+)",name="([^"]*)"} (\S+)', told, re.M)
+    stands = re.findall(
+        r'^triage_scores_drift{by="(\w+)",name="([^"]*)"} (\S+)', told, re.MULTILINE
+    )
     assert [(by, name) for by, name, drifts in stands if float(drifts)] == [
         ("station", quarter.DRIFTING)
     ]

@@ -19,6 +19,17 @@ class StoredImage:
     deleted_at: datetime | None  # when retention deleted it
 
 
+def digests_of(database: Database, study_id: int) -> dict[str, str]:
+    """Return the digest of each image of the study that counts, by SOP Instance UID."""
+    with database.reading() as connection:
+        rows = connection.execute(
+            select(instance.c.sop_instance_uid, instance.c.digest).where(
+                instance.c.study_id == study_id, instance.c.state != InstanceState.REPLACED
+            )
+        ).all()
+    return {row.sop_instance_uid: row.digest for row in rows}
+
+
 def find_image(database: Database, study_id: int, sop_instance_uid: str) -> StoredImage:
     """Return the study's image of this SOP Instance UID, the newest where it came again.
 

@@ -190,6 +190,15 @@ def _instance(entry: Row[*tuple[Any, ...]], uids: Mapping[int, str]) -> Instance
     )
 
 
+def waiting_since(database: Database, study_id: int) -> datetime:
+    """Return since when the study waits for a reader; of one that was read, since when it had."""
+    with database.reading() as connection:
+        since: datetime = connection.execute(
+            select(study.c.waiting_since).where(study.c.id == study_id)
+        ).scalar_one()
+    return since
+
+
 def _set_aside(entry: Row[*tuple[Any, ...]]) -> str | None:
     """Say why an instance does not count, or what has become of it since."""
     return entry.reason or _deleted(entry)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 from triage import reporting
@@ -14,9 +15,11 @@ from triage.core.study import Side
 from triage.errors import TemplateFailed
 from triage.model.cam import full_strength
 from triage.store import activations, queries
+from triage.store.images import digests_of
 from triage.web.address import written
 from triage.web.site import Site
 
+NAME = 16  # hexadecimal digits that tell one picture from another of the same view
 # Of instances that are no view and still radiographs: a reader wants to see them.
 _SEEN = (Code.UNKNOWN_PART, Code.OUTSIDE_UPPER_EXTREMITY)
 
@@ -31,8 +34,8 @@ class Tile:
     group: str
     frame: int  # from 1
     address: str  # of its pictures, without what tells them apart
-    deleted: bool
-    has_map: bool
+    pixels: str  # another where other bytes came under the same UID; "" where they were deleted
+    map: str  # another where its map looks otherwise; "" where there is none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,13 +61,16 @@ def study_values(site: Site, study_id: int) -> dict[str, Any]:
     """
     detail = queries.show_study(site.database, study_id, datetime.now(UTC))
     scored = activations.scored_views(site.database, study_id)
+    full = full_strength(each.map for each in scored if each.map)
+    digests = digests_of(site.database, study_id)
     return {
         "study": detail,
         "row": detail.row,
         "words_of": words_of,
         "person": person(detail.row.patient_name),
-        "tiles": _tiles(detail, scored),
-        "full_strength": full_strength(each.map for each in scored if each.map),
+        "since": queries.waiting_since(site.database, study_id),
+        "tiles": _tiles(detail, digests, _looks_of(scored, full)),
+        "full_strength": full,
         "unscored": [each for each in detail.instances if each.frame is None],
         "reading": next((each for each in reversed(detail.history) if each.kind == "read"), None),
         "history": [Told(what=_words(line.kind), line=line) for line in detail.history],
@@ -100,8 +106,20 @@ def words_of(part: GroupDetail | InstanceDetail) -> str:
     return ", ".join(filter(None, (named, SIDES.get(Side(part.side or "")))))
 
 
-def _tiles(detail: StudyDetail, scored: Sequence[ScoredView]) -> list[Tile]:
-    maps = {(each.sop_instance_uid, each.frame) for each in scored if each.map is not None}
+def _looks_of(scored: Sequence[ScoredView], full: float) -> dict[tuple[str, int], str]:
+    """Name the look of each view's map, which all of the study's maps make together."""
+    return {
+        (each.sop_instance_uid, each.frame): sha256(
+            repr((each.digest, each.map, full)).encode()
+        ).hexdigest()[:NAME]
+        for each in scored
+        if each.map is not None
+    }
+
+
+def _tiles(
+    detail: StudyDetail, digests: Mapping[str, str], maps: Mapping[tuple[str, int], str]
+) -> list[Tile]:
     shown = [
         each
         for each in detail.instances
@@ -111,6 +129,7 @@ def _tiles(detail: StudyDetail, scored: Sequence[ScoredView]) -> list[Tile]:
     tiles = []
     for number, each in enumerate(shown, start=1):
         uid, frame = written(each.sop_instance_uid), each.frame or 1
+        deleted = code_of(each.reason) == Code.PIXELS_DELETED
         tiles.append(
             Tile(
                 number=number,
@@ -119,8 +138,8 @@ def _tiles(detail: StudyDetail, scored: Sequence[ScoredView]) -> list[Tile]:
                 group=words_of(each),
                 frame=frame,
                 address=f"/api/v1/studies/{study}/views/{uid}/{frame}",
-                deleted=code_of(each.reason) == Code.PIXELS_DELETED,
-                has_map=(each.sop_instance_uid, frame) in maps,
+                pixels="" if deleted else digests.get(each.sop_instance_uid, "unknown")[:NAME],
+                map=maps.get((each.sop_instance_uid, frame), ""),
             )
         )
     return tiles

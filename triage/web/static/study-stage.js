@@ -15,20 +15,24 @@ export class Stage {
     root.addEventListener("click", ({ target }) => this.#use(target.closest("[data-tool]")));
   }
 
-  /** Take in what the server shows by now: views that are new or gone, or have a map at last. */
+  /** Take in what the server shows by now: views that are new or gone, other pixels, other maps. */
   take(tiles, numbers) {
     const now = new Map([...tiles.querySelectorAll("figure")].map((figure) => [figure.id, figure]));
     for (const [id, viewer] of this.#viewers) {
       if (!now.has(id)) this.#remove(id, viewer);
     }
     for (const [id, figure] of now) {
-      const known = this.#viewers.get(id)?.figure;
-      if (known) {
-        known.dataset.number = figure.dataset.number;
-        known.toggleAttribute("data-map", "map" in figure.dataset);
-      } else {
+      const viewer = this.#viewers.get(id);
+      if (!viewer) {
         this.#tiles.append(document.adoptNode(figure));
         this.#add(figure);
+      } else if (viewer.figure.dataset.pixels === figure.dataset.pixels) {
+        viewer.figure.dataset.number = figure.dataset.number;
+        viewer.takeMap(figure.dataset.map);
+      } else {
+        viewer.figure.replaceWith(document.adoptNode(figure));
+        this.#add(figure);
+        if (this.#alone === viewer) this.#alone = this.#viewers.get(id);
       }
     }
     this.#tiles.dataset.count = tiles.dataset.count;

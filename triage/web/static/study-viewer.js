@@ -2,6 +2,7 @@
 
 const STEP = 60; // pixels that an arrow key moves it
 const MOST = 16; // pixels of the screen for one of the picture
+const AGAIN = 10_000; // milliseconds until a picture that did not come is asked for again
 
 export class Viewer {
   #window;
@@ -62,7 +63,7 @@ export class Viewer {
       this.#map.className = "map";
       this.#map.alt = `Activation map over view ${this.figure.dataset.number}`;
       this.#map.draggable = false;
-      this.#map.src = `${this.figure.dataset.address}/map.png`;
+      this.#map.src = `${this.figure.dataset.address}/map.png?of=${this.figure.dataset.map}`;
       this.#map.addEventListener("error", () => {
         this.#map?.remove();
         this.#map = null; // asked for again, it is tried again
@@ -70,6 +71,15 @@ export class Viewer {
       this.#sheet.append(this.#map);
     }
     if (this.#map) this.#map.hidden = !wanted;
+  }
+
+  /** Take in what its map is by now; undefined where there is none. */
+  takeMap(name) {
+    if (this.figure.dataset.map === name) return;
+    if (name) this.figure.dataset.map = name;
+    else delete this.figure.dataset.map;
+    this.#map?.remove();
+    this.#map = null;
   }
 
   get #isThere() {
@@ -130,7 +140,7 @@ export class Viewer {
   #loadWhole() {
     this.#wholeSize ??= (async () => {
       const whole = new Image();
-      whole.src = `${this.figure.dataset.address}.png`;
+      whole.src = `${this.figure.dataset.address}.png?of=${this.figure.dataset.pixels}`;
       try {
         await whole.decode();
         this.#picture.replaceWith(whole);
@@ -139,7 +149,7 @@ export class Viewer {
         whole.draggable = false;
         this.#picture = whole;
       } catch {
-        this.#wholeSize = null; // the smaller one stays
+        setTimeout(() => { this.#wholeSize = null; }, AGAIN); // the smaller one stays meanwhile
         return this.#picture;
       }
       return whole;

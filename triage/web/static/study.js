@@ -48,8 +48,8 @@ async function refresh() {
   tag = answer.headers.get("ETag");
   const now = new DOMParser().parseFromString(await answer.text(), "text/html");
   const before = document.querySelectorAll("#history li").length;
+  stage.take(now.querySelector(".tiles"), now.getElementById("numbers")); // with captions of its own
   replaceParts(now);
-  stage.take(now.querySelector(".tiles"), now.getElementById("numbers"));
   const news = [...document.querySelectorAll("#history li span")].slice(before).map((line) => line.textContent.trim());
   if (news.length && !acting) say("done", news.join("; "));
   tellTimes(document);
