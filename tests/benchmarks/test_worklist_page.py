@@ -5,11 +5,15 @@ import time
 from datetime import datetime
 
 import pytest
+from sqlalchemy import delete
 
 from tests.support import dcmtk, studies
 from tests.support.browser import chromium, reader_at
 from tests.support.daemon import HOST, free_port
+from tests.support.unread import add_many
 from tests.support.waiting import wait_until
+from triage.store.database import Database
+from triage.store.tables import study
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.dcmtk, pytest.mark.chromium]
 
@@ -68,3 +72,41 @@ def test_a_study_is_soon_on_the_open_page(start_daemon, random_model, tmp_path, 
         f"longest {max(to_score):.2f} s"
     )
     assert statistics.median(to_row) < WITHIN
+
+
+FEW, MANY = 40, 5000  # studies that wait
+RATIO = 3.0  # of what a key takes, until the page is laid out again, with the many to the few
+KEYS = """() => {
+    const list = document.querySelector("#list"), took = [];
+    for (const key of ["End", "Home", ...Array(40).fill("PageDown"), ...Array(20).fill("k")]) {
+        const begun = performance.now();
+        list.querySelector("table").dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}));
+        list.dispatchEvent(new Event("scroll"));
+        list.querySelector("tr.study:last-child").getBoundingClientRect();
+        took.push(performance.now() - begun);
+    }
+    return took;
+}"""
+
+
+def test_a_long_list_is_as_quick_as_a_short_one(start_daemon, report_figure):
+    daemon = start_daemon(roles="web", web__port=free_port())
+    port = daemon.wait_for("web_ready")["port"]
+    database = Database(daemon.url)
+    took = {FEW: [], MANY: []}
+    with chromium() as browser, reader_at(browser) as page:
+        for count in (FEW, MANY) * 3:
+            with database.writing() as connection:
+                connection.execute(delete(study))
+            add_many(database, count)
+            page.goto(f"http://{HOST}:{port}/")
+            page.get_by_text(f"{count} studies wait").wait_for()
+            took[count] += page.evaluate(KEYS)
+    database.close()
+
+    few, many = (statistics.median(took[count]) for count in (FEW, MANY))
+    report_figure(
+        f"a key on the worklist page, drawn: {many:.1f} ms with {MANY} studies, {few:.1f} with {FEW}; "
+        f"ratio {many / few:.2f}, at most {RATIO:g}"
+    )
+    assert many <= RATIO * few

@@ -203,7 +203,7 @@ def test_show_finds_a_study_by_uid_and_by_accession_number(site, triage):
         "side_from": None,
         "exposed_field": None,
     }
-    assert [line["kind"] for line in by_uid["history"]] == ["received", "scored"]
+    assert [line["kind"] for line in by_uid["history"]] == ["received", "moved", "scored"]
 
 
 def test_show_is_readable_by_people(site, triage):

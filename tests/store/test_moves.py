@@ -26,6 +26,23 @@ def test_a_first_image_moves_nothing_and_its_score_does(store):
     assert (derived.move.study_instance_uid, derived.move.probability) == ("1.1", 0.9)
 
 
+def test_a_move_between_two_outcomes_stands_in_the_history(store):
+    store.file()
+    store.file("1.1", "1.1.2", seconds=1)
+    first, second = store.hold(seconds=2)
+    store.save([first], 0.9, seconds=3)
+    store.save([second], 0.7, seconds=4)  # abnormal still
+    moved = [line for line in store.detail().history if line.kind == "moved"]
+    assert [line.detail for line in moved] == ["abnormal 0.9000, 1 of 2 views so far"]
+
+    store.complete(100)
+
+    assert store.kinds() == ["received", "moved", "scored"]
+    store.rescore(101)
+    store.fail(store.hold(seconds=102), seconds=102, final=True)
+    assert "moved" not in store.kinds()[3:], "what it has come to says so"
+
+
 def test_a_score_that_changes_nothing_of_the_order_is_no_move(store):
     store.file()
     store.score(0.2)

@@ -8,6 +8,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.support import quarter
 from tests.support.browser import DESK, TABLET, ZONE, barriers, reader_at
@@ -156,7 +157,8 @@ def test_a_browser_whose_zone_is_unknown_here_is_shown_utc(page, busy):
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_nothing_stands_in_the_way_of_who_cannot_see_or_point(browser, busy, theme):
-    with reader_at(browser, color_scheme=theme) as page:
+    size = DESK if theme == "light" else TABLET
+    with reader_at(browser, color_scheme=theme, viewport=size) as page:
         open_page(page, busy)
         for table in page.query_selector_all("summary"):
             table.click()
@@ -204,6 +206,20 @@ def test_figures_are_renewed_and_tables_stay_open(page, busy):
 
     page.wait_for_selector("#throughput:not([data-old])")
     assert page.eval_on_selector("#throughput details", "each => each.open")
+
+
+def test_figures_that_are_not_renewed_are_said_to_be(page, busy):
+    page.clock.install()
+    open_page(page, busy)
+    page.focus("nav a")
+    page.route("**/department*", lambda route: route.abort())
+    page.clock.fast_forward(60_000)
+    expect(page.locator("#stale")).to_contain_text("not renewed")
+
+    page.unroute("**/department*")
+    page.clock.fast_forward(60_000)
+
+    expect(page.locator("#stale")).to_have_text("", timeout=60_000)
 
 
 def test_a_table_in_which_the_focus_is_stays_as_it_is(page, busy):

@@ -448,6 +448,16 @@ def test_who_asks_for_what_is_not_there_is_told(room, page, daemon):
 
     assert answer.status == 404
     expect(page.locator("h1")).to_contain_text("No study is known by")
+    assert barriers(page) == []
+
+
+def test_an_error_is_a_page_that_leads_back(room, page, daemon):
+    answer = page.goto(address(daemon, "X").partition("/studies/")[0] + "/nowhere")
+
+    assert answer.status == 404
+    assert barriers(page) == []
+    page.get_by_role("link", name="To the worklist").click()
+    expect(page).to_have_title(re.compile("Reading worklist"))
 
 
 def test_a_study_that_is_looked_at_is_written_down_once(room, go, page):

@@ -36,6 +36,7 @@ class Derived:
     move: Move | None  # None: it stands where it stood
 
 
+TOLD = (Cause.OVERDUE, Cause.NO_LONGER_OVERDUE)  # have lines of their own in the history
 BACK = (Cause.IMAGE_AFTER_READING, Cause.UNREAD)  # what brings a study back that was read
 
 # Made once, and one statement where two would do: every change of a study asks them.
@@ -180,13 +181,12 @@ def refresh(
             "weight": where.weight,
         },
     )
-    if assessment.status != row.status:
+    move = _move(row, where, score, cause)
+    if assessment.status not in (row.status, StudyStatus.RECEIVING):
         _record_outcome(connection, study_id, now, assessment)
-    return Derived(
-        study_instance_uid=row.study_instance_uid,
-        status=assessment.status,
-        move=_move(row, where, score, cause),
-    )
+    elif move and move.before and move.before.band != where.band and cause not in TOLD:
+        record(connection, study_id, now, "moved", _moved(move, assessment))
+    return Derived(study_instance_uid=row.study_instance_uid, status=assessment.status, move=move)
 
 
 def _move(
@@ -208,6 +208,16 @@ def _move(
     )
 
 
+def _moved(move: Move, assessment: Assessment) -> str:
+    """Say what a move between two outcomes comes from."""
+    if move.probability is None:
+        return "no view is scored any more"
+    return (
+        f"{move.label} {move.probability:.4f}, "
+        f"{assessment.views_scored} of {assessment.views} views so far"
+    )
+
+
 def _first_type(views: list[View]) -> StudyType | None:
     return next((view.study_type for view in views if view.study_type), None)
 
@@ -215,8 +225,6 @@ def _first_type(views: list[View]) -> StudyType | None:
 def _record_outcome(
     connection: Connection, study_id: int, now: datetime, assessment: Assessment
 ) -> None:
-    if assessment.status is StudyStatus.RECEIVING:
-        return
     detail = assessment.reason
     if assessment.status is StudyStatus.SCORED and assessment.score is not None:
         score = assessment.score

@@ -150,6 +150,8 @@ _WORDS = {
     "complete": "Complete, and not every view is scored",
     "unscorable": "Nothing in it can be scored",
     "failed": "No view could be scored",
+    "moved": "Moved on the worklist",
+    "unread": "Not read after all",
     "overdue": "Moved to the top: overdue",
     "rescore": "Sent to be scored again",
     "reopened": "Reopened by a new image",

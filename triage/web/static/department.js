@@ -1,6 +1,7 @@
 // Shows the days and weeks of the reader's own zone, and keeps the figures fresh.
 
 const EVERY = 60_000; // milliseconds
+const PATIENCE = 30_000; // milliseconds for figures that have to be made first
 
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const here = new URL(location.href);
@@ -11,10 +12,11 @@ if (zone && !here.searchParams.has("zone") && zone !== "UTC") {
 
 async function renew() {
   if (document.hidden) return;
-  const answer = await fetch(location.href).catch(() => null);
+  const answer = await fetch(location.href, { signal: AbortSignal.timeout(PATIENCE) }).catch(() => null);
   if (!answer?.ok) {
-    // The time in the first line says how old what is shown is.
     if (answer?.status === 401 || answer?.status === 403) location.reload();
+    // The line above it says how old what is shown is; fresh figures take these words away.
+    document.querySelector("#stale").textContent = "No answer from the server: the figures are not renewed.";
     return;
   }
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");

@@ -1,5 +1,6 @@
 // The study page: the reader's keys, the views, and what changes while the page is open.
 
+import { isHeard, switchBy } from "./keys.js";
 import { ACTS, perform } from "./reading.js";
 import { Stage } from "./study-stage.js";
 import { tellTimes } from "./times.js";
@@ -115,6 +116,7 @@ const KEYS = {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  if (!isHeard(key) || event.target.matches("input")) return;
   if (/^[1-9]$/.test(key)) stage.showOne(Number(key));
   else if (!(key in KEYS) || (event.repeat && "crnaum".includes(key))) return;
   else KEYS[key]();
@@ -127,6 +129,7 @@ document.addEventListener("click", ({ target }) => {
   else if (name) act(name, button);
 });
 
+switchBy(document.getElementById("keys-on"));
 remember(document);
 tellTimes(document);
 setInterval(() => tellTimes(document), 30_000);

@@ -3,6 +3,7 @@
 import { written } from "./address.js";
 import { Filter } from "./worklist-filter.js";
 import { Hold } from "./worklist-hold.js";
+import { isHeard, switchBy } from "./keys.js";
 import { ACTS, perform } from "./reading.js";
 import { Worklist } from "./worklist-rows.js";
 import * as say from "./worklist-say.js";
@@ -180,7 +181,7 @@ function clear() {
 
 document.addEventListener("keydown", (event) => {
   const { target } = event, key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  if (event.ctrlKey || event.metaKey || event.altKey || help.open) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || help.open || !isHeard(key)) return;
   if (target.matches("input, select, textarea")) {
     if (key === "Escape") clear();
     else if (target.name === "text" && (key === "Enter" || key === "ArrowDown")) {
@@ -209,6 +210,7 @@ for (const button of document.querySelectorAll("#chosen .acts button, #undo")) {
   button.addEventListener("mousedown", (event) => event.preventDefault());
   button.addEventListener("click", () => (button.id === "undo" ? undo() : act(button.dataset.act)));
 }
+switchBy(find("#keys-on"));
 find("#help-button").addEventListener("click", () => help.showModal());
 find("#show-now").addEventListener("click", () => hold.end());
 find("#clear").addEventListener("click", clear);
