@@ -66,6 +66,13 @@ function take(change) {
 
 /** Bring everything beside the rows up to date. */
 function settle() {
+  settleChosen();
+  say.summary(worklist.rows, table.rows, filter);
+  say.held(hold.held ? table.rows : [], hold.held ? wanted() : [], moved);
+}
+
+/** Bring up to date what is said of the chosen study; of thousands of others nothing is asked. */
+function settleChosen() {
   const index = table.indexOf(table.chosen);
   if (index >= 0) cursor = index;
   if (table.chosen !== null && !worklist.get(table.chosen)) {
@@ -73,14 +80,12 @@ function settle() {
     table.choose(null);
   }
   say.chosen(worklist.get(table.chosen), reader);
-  say.summary(worklist.rows, table.rows, filter);
-  say.held(hold.held ? table.rows : [], hold.held ? wanted() : [], moved);
 }
 
 function choose(uid) {
   readAt = -TWICE; // the reader has looked: what is pressed now is meant
   table.choose(uid);
-  settle();
+  settleChosen();
 }
 
 /** Show what another filter leaves; a study that it leaves out is chosen no more. */
