@@ -40,6 +40,46 @@ def test_a_writer_that_never_lets_go_is_a_database_that_is_away(tmp_path):
     store.database.close()
 
 
+def test_a_writer_has_the_lock_as_soon_as_another_process_gives_it_back(tmp_path, monkeypatch):
+    store = Store(Database(f"sqlite:///{tmp_path / 'a.db'}"))
+    schema.upgrade(store.database)
+    other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waits = []
+
+    def sleep(seconds):
+        waits.append(seconds)
+        if len(waits) == 3:
+            other.execute("COMMIT")
+
+    monkeypatch.setattr(module.time, "sleep", sleep)
+    store.file()
+
+    assert waits == [module.LOCK_RETRY] * 3
+    assert store.worklist() == ["1.1"]
+    # Whatever else waits, waits as ever.
+    with store.database.reading() as connection:
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 1000 * LOCK_WAIT
+    other.close()
+    store.database.close()
+
+
+def test_a_writer_waits_for_the_lock_no_longer_than_it_should(tmp_path, monkeypatch):
+    store = Store(Database(f"sqlite:///{tmp_path / 'a.db'}"))
+    schema.upgrade(store.database)
+    other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    monkeypatch.setattr(module, "LOCK_WAIT", 0.2)
+
+    with pytest.raises(DatabaseUnavailable, match="locked"):
+        store.file()
+
+    other.execute("ROLLBACK")
+    other.close()
+    store.file()
+    store.database.close()
+
+
 @pytest.mark.soak  # the waits are ten and thirty seconds
 @pytest.mark.postgres
 def test_a_daemon_that_hangs_in_a_transaction_holds_nobody_up_for_long(new_database):

@@ -1,5 +1,6 @@
 """Who is let in, as a browser or a program meets it. The application is the real one."""
 
+import asyncio
 import re
 import shutil
 import threading
@@ -503,3 +504,22 @@ def test_the_log_in_is_a_page_under_the_same_headers_as_all_others(browser):
     assert "style=" not in page.text
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     assert page.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(("name", "ends"), [("anna", True), ("local", False)])
+def test_a_stream_of_whom_a_proxy_named_ends_so_that_the_proxy_is_asked_again(
+    monkeypatch, name, ends
+):
+    monkeypatch.setattr(access, "LOOK_AGAIN", 0.01)
+    monkeypatch.setattr(access, "ASK_PROXY", 0.05)
+
+    async def drops():
+        for number in range(30):
+            await asyncio.sleep(0.01)
+            yield number
+
+    async def take():
+        who = access.Person(name=name, role=Role.READER)
+        return [each async for each in access.while_admitted(None, who, drops())]
+
+    assert (asyncio.run(take()) != list(range(30))) is ends

@@ -20,7 +20,10 @@ from triage.errors import ConfigurationError, DatabaseUnavailable
 from triage.extras import installing
 
 LOCK_WAIT = 10  # seconds to wait for other writers; SQLite: of this process and of others each
-LOCK_RETRY = 0.0005  # seconds between two tries for SQLite's lock
+# Seconds between two tries for SQLite's lock: while one of ours may have it, and when it is
+# somebody who takes his time, a backup for instance.
+LOCK_RETRY, LOCK_RETRY_LATER = 0.0005, 0.01
+LOCK_SOON = 0.1  # seconds for which it may be one of ours
 CONNECT_WAIT = 5  # seconds to reach PostgreSQL
 IDLE_WAIT = 30  # seconds without a word in a transaction, after which PostgreSQL ends it
 # A server that has lost its power or its network says no farewell; 20 s later we know.
@@ -197,7 +200,7 @@ def _begin_writing(connection: Connection) -> None:
     SQLite itself waits 1, 2, 5, 10 and more milliseconds between its tries, and most of ours
     have it for 3: every tenth image would wait three times as long as it must.
     """
-    give_up = time.monotonic() + LOCK_WAIT
+    begun = time.monotonic()
     plain: Any = connection.connection.driver_connection  # for what needs no translation
     plain.execute("PRAGMA busy_timeout = 0")
     try:
@@ -205,13 +208,14 @@ def _begin_writing(connection: Connection) -> None:
             try:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             except OperationalError as error:
-                if not _is_busy(error) or time.monotonic() > give_up:
+                waited = time.monotonic() - begun
+                if not _is_busy(error) or waited > LOCK_WAIT:
                     raise
-                time.sleep(LOCK_RETRY)
+                time.sleep(LOCK_RETRY if waited < LOCK_SOON else LOCK_RETRY_LATER)
             else:
                 return
     finally:
-        plain.execute(f"PRAGMA busy_timeout = {LOCK_WAIT * 1000}")
+        plain.execute(f"PRAGMA busy_timeout = {round(LOCK_WAIT * 1000)}")
 
 
 def _is_busy(error: OperationalError) -> bool:

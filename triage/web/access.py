@@ -26,6 +26,9 @@ from triage.web.site import Here, Site
 __all__ = ["NotAllowed", "NotLoggedIn", "Person", "Role", "Watcher", "Whoever"]
 
 LOOK_AGAIN = 10.0  # seconds after which a stream that goes on asks whether it still may
+# Seconds for which a stream goes on of somebody whom a proxy named: it ends, the page opens it
+# again, and the proxy says whether they still may.
+ASK_PROXY = 600.0
 
 T = TypeVar("T")
 
@@ -122,13 +125,16 @@ def digest_of(token: str) -> str:
 
 async def while_admitted(site: Site, who: Person, stream: AsyncIterator[T]) -> AsyncGenerator[T]:
     """Pass on what comes, until the listener's session has ended."""
-    looked = time.monotonic()
+    begun = looked = time.monotonic()
+    by_proxy = who.session is None and who.name != LOCAL
     coming = asyncio.ensure_future(anext(stream))
     try:
         while True:
             await asyncio.wait({coming}, timeout=LOOK_AGAIN)
             if time.monotonic() - looked >= LOOK_AGAIN:
                 looked = time.monotonic()
+                if by_proxy and looked - begun >= ASK_PROXY:
+                    return
                 if not await asyncio.to_thread(_is_still_here, site, who):
                     return
             if coming.done():
