@@ -181,8 +181,8 @@ def test_best_and_worst_rater_are_named_by_study_type(ratings, judged):
     assert (hand.best, hand.worst) == ("d", "d")  # the first of equals
     wrist = readers.by_type[StudyType.WRIST]
     assert (wrist.best, wrist.worst) == ("d", "e")
-    # Of two studies both kappas are exact, 1 and 0; the model's interval is all there is.
-    assert wrist.raters["d"].kappa.interval.low == 1
+    # Of two studies no interval leaves much out.
+    assert wrist.raters["d"].kappa.interval.low < 0
     assert wrist.apart is False
 
 

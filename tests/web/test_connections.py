@@ -4,7 +4,7 @@ import socket
 import threading
 from contextlib import contextmanager
 
-import httpx
+import httpx2
 import pytest
 import uvicorn
 from starlette.responses import PlainTextResponse, StreamingResponse
@@ -99,7 +99,7 @@ def test_a_header_that_drips_is_ended_too(port):
 
 
 def test_an_answer_that_takes_its_time_is_not_ended(port):
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+    with httpx2.Client(base_url=f"http://127.0.0.1:{port}") as client:
         assert client.get("/slow").text == 12 * "."
         assert client.get("/").text == "well"  # over the same connection
         assert client.post("/", content=b"123").text == "well"
@@ -121,10 +121,10 @@ def test_more_connections_than_are_taken_are_told():
         first = socket.create_connection(("127.0.0.1", port))
         second = socket.create_connection(("127.0.0.1", port))
         try:
-            assert httpx.get(f"http://127.0.0.1:{port}/").status_code == 503
+            assert httpx2.get(f"http://127.0.0.1:{port}/").status_code == 503
         finally:
             first.close()
             second.close()
         wait_until(
-            lambda: httpx.get(f"http://127.0.0.1:{port}/").status_code == 200, "room for others"
+            lambda: httpx2.get(f"http://127.0.0.1:{port}/").status_code == 200, "room for others"
         )

@@ -379,6 +379,7 @@ def test_keys_of_one_character_can_be_switched_off(daemon, store, page):
     page.locator("h1").click()
     page.keyboard.press("w")
 
+    page.wait_for_url(daemon.page)
     shows(page, "K1")
     assert store.detail(uid).reading_state == "unread"
 
