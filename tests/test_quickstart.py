@@ -195,8 +195,12 @@ def test_keep_leaves_a_daemon_that_the_printed_commands_reach(run, left_over):
 
 @pytest.mark.parametrize(
     "number",
-    [signal.SIGINT, signal.SIGTERM, signal.SIGHUP],
-    ids=["Ctrl-C", "kill", "terminal gone"],
+    [
+        pytest.param(signal.SIGINT, id="Ctrl-C"),
+        # By the same way out.
+        pytest.param(signal.SIGTERM, id="kill", marks=pytest.mark.soak),
+        pytest.param(signal.SIGHUP, id="terminal gone", marks=pytest.mark.soak),
+    ],
 )
 def test_an_interruption_stops_the_daemon_and_removes_the_folder(
     environment, left_over, tmp_path, number

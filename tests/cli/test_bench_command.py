@@ -20,7 +20,7 @@ from tests.support.processes import decoders_of, naming
 from tests.support.waiting import wait_until
 from triage import bench as measuring
 from triage.bench import decoding, objects, receiving, together
-from triage.errors import SendFailed
+from triage.errors import DecodersUnavailable
 
 SPEC = importlib.util.spec_from_loader("openvino", loader=None)
 
@@ -69,21 +69,18 @@ def test_every_stage_is_measured_and_the_slowest_named(triage, little, random_mo
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_part_that_fails_costs_what_comes_after_it_alone(
-    triage, little, random_model, tmp_path, monkeypatch
-):
+def test_a_part_that_fails_costs_what_comes_after_it_alone(triage, little, tmp_path, monkeypatch):
     def fail(*_):
-        raise SendFailed("it has ended")
+        raise DecodersUnavailable("none starts")
 
-    monkeypatch.setattr(together, "measure", fail)
+    monkeypatch.setattr(decoding, "measure", fail)
 
-    code, out, err = triage("bench", "--model", random_model, "--directory", tmp_path, "--json")
+    code, out, err = triage("bench", "--directory", tmp_path, "--json")
 
-    assert (code, "it ended before its last part: it has ended" in err) == (1, True)
+    assert (code, "it ended before its last part: none starts" in err) == (1, True)
     report = json.loads(out)
     assert len(report["receiving"]) == 2
-    assert report["scoring"]
-    assert (report["together"], report["broken"]) == (None, "it has ended")
+    assert (report["decoding"], report["together"], report["broken"]) == ([], None, "none starts")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -95,6 +92,11 @@ def test_an_engine_that_fails_is_listed_with_its_reason(
     for name in [each for each in sys.modules if each.startswith("openvino.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "openvino", importlib.util.module_from_spec(SPEC))
+    # The parts beside it are measured in the first test.
+    native = decoding.Decoded(uid="1.2", name="native", bytes=10, per_second=9.0)
+    monkeypatch.setattr(decoding, "measure", lambda *_: [native])
+    whole = together.Together(lone_milliseconds=9.0, studies=1, views=1, seconds=1.0)
+    monkeypatch.setattr(together, "measure", lambda *_: whole)
 
     code, out, err = triage("bench", "--model", random_model, "--directory", tmp_path)
 
@@ -212,11 +214,19 @@ def receives(folder):
     return any('"ready"' in log.read_text() for log in logs)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["kill", "terminal gone"])
+def begins(folder):
+    return any(folder.glob("triage-bench-*/receiving"))
+
+
 @pytest.mark.parametrize(
-    "moment",
-    [lambda folder: any(folder.glob("triage-bench-*/receiving")), receives],
-    ids=["as the daemon starts", "as it receives"],
+    ("moment", "number"),
+    [
+        pytest.param(receives, signal.SIGTERM, id="killed as it receives"),
+        pytest.param(begins, signal.SIGHUP, id="terminal gone as the daemon starts"),
+        # The same two, crossed.
+        pytest.param(receives, signal.SIGHUP, marks=pytest.mark.soak),
+        pytest.param(begins, signal.SIGTERM, marks=pytest.mark.soak),
+    ],
 )
 def test_whoever_ends_it_leaves_neither_a_daemon_nor_a_folder(begun, tmp_path, number, moment):
     process = begun()

@@ -74,6 +74,7 @@ def test_training_does_what_a_plain_loop_does(root, tmp_path):
     assert (trained - before - moved).norm() < 0.1 * moved.norm()
 
 
+@pytest.mark.soak  # one that is killed goes on in tests/cli/test_train_command.py
 def test_a_run_that_ended_anywhere_goes_on_to_the_same_mean_of_its_epochs(root, tmp_path):
     options = {"mean_last": 2, "keep": "last"}
     undisturbed = prepared(root, tmp_path / "whole.safetensors", **options)

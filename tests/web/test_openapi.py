@@ -36,7 +36,7 @@ EVERYTHING = {
     for method in item
 }
 OPERATIONS = sorted(EVERYTHING - {STREAM})
-EXAMPLES = 10  # of each operation
+EXAMPLES = 6  # of each operation
 
 
 @pytest.fixture(
