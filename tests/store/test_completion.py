@@ -182,9 +182,9 @@ def test_a_study_that_was_read_by_mistake_goes_back_to_its_place(store):
     detail = store.detail("1.1")
     assert (detail.reading_state, detail.finding) == ("unread", None)
     assert detail.history[-1].kind == "unread"
-    assert detail.history[-1].detail == "former finding of anna: normal"
+    assert detail.history[-1].detail == "was read by anna, normal"
     [entry] = store.trail("unread")
-    assert (entry.actor, entry.detail) == ("root for ben", "former finding of anna: normal")
+    assert (entry.actor, entry.detail) == ("root for ben", "was read by anna, normal")
     reading.claim(store.database, store.id("1.1"), "ben", at(5))
 
 

@@ -287,7 +287,7 @@ def test_a_study_that_was_read_by_mistake_goes_back_by_a_key(room, go):
     expect(page.locator("#done")).to_have_text("Back on the worklist.")
     expect(page.locator("#standing")).to_contain_text("Position 1")
     expect(page.locator("#act-claim")).to_be_enabled()
-    expect(page.locator("#history")).to_contain_text("former finding of local: normal")
+    expect(page.locator("#history")).to_contain_text("was read by local, normal")
     assert room.detail("WRIST").reading_state == "unread"
 
 

@@ -112,7 +112,13 @@ def grow(
             "claimed_at": None,
             "kept_since": None,
         }
-        record(connection, study_id, now, "image_after_reading", f"former finding: {row.finding}")
+        record(
+            connection,
+            study_id,
+            now,
+            "image_after_reading",
+            f"former finding: {row.finding or 'none entered'}",
+        )
         values |= {"finding": None, "read_by": None, "read_at": None}
     elif row.reading_state == ReadingState.READ:
         values["kept_since"] = found or now

@@ -143,7 +143,7 @@ def mark_unread(
             kept_since=None,
             image_after_reading=_was_late(connection, study_id),
         )
-        detail = f"former finding of {row.read_by}: {row.finding}"
+        detail = ", ".join(filter(None, (f"was read by {row.read_by}", row.finding)))
         record(connection, study_id, now, "unread", detail, actor=reader)
         note(connection, study_id, AuditKind.UNREAD, _actor(reader, operator), now, detail=detail)
         return refresh(connection, study_id, now, Cause.UNREAD).move

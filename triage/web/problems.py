@@ -45,6 +45,13 @@ _STATUS: Mapping[type[TriageError], HTTPStatus] = {
 }
 
 
+# In place of the status' own name, which is the title.
+_HTTP = {
+    HTTPStatus.NOT_FOUND: "there is nothing at this address",
+    HTTPStatus.METHOD_NOT_ALLOWED: "this address takes another method; the header Allow names it",
+}
+
+
 def problem(
     status: int, detail: str, headers: Mapping[str, str] | None = None, **more: Any
 ) -> Response:
@@ -120,7 +127,8 @@ def _is_for_a_person(request: Request) -> bool:
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  for the type alone
-    return _answer(request, error.status_code, str(error.detail), error.headers)
+    detail = _HTTP.get(error.status_code, str(error.detail))
+    return _answer(request, error.status_code, detail, error.headers)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
