@@ -46,7 +46,7 @@ _STATUS: Mapping[type[TriageError], HTTPStatus] = {
 
 
 # In place of the status' own name, which is the title.
-_HTTP = {
+_HTTP: Mapping[int, str] = {
     HTTPStatus.NOT_FOUND: "there is nothing at this address",
     HTTPStatus.METHOD_NOT_ALLOWED: "this address takes another method; the header Allow names it",
 }
