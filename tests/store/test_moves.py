@@ -43,6 +43,17 @@ def test_a_move_between_two_outcomes_stands_in_the_history(store):
     assert "moved" not in store.kinds()[3:], "what it has come to says so"
 
 
+def test_a_wait_that_grows_too_long_has_one_line_in_the_history(store):
+    store.file()
+    store.score(0.2)
+    before = len(store.kinds())
+
+    mark_overdue(store.database, at(1e6), 100)
+    mark_overdue(store.database, at(1e6), 0)
+
+    assert store.kinds()[before:] == ["overdue", "no_longer_overdue"]
+
+
 def test_a_score_that_changes_nothing_of_the_order_is_no_move(store):
     store.file()
     store.score(0.2)

@@ -142,6 +142,8 @@ def test_an_administrator_gives_up_another_s_claim_and_nobody_else_does(site):
     assert site.client.get("/api/v1/worklist?claimed=true").json() == []
     [entry] = site.store.trail("released")
     assert entry.actor == "local for ada"
+    [line] = [each for each in site.store.detail("1.0").history if each.kind == "released"]
+    assert line.actor == "local for ada"
     reading.claim(site.database, site.store.id("1.0"), "ada", at(6))
     site.app.dependency_overrides[access.person] = lambda: Person(name="bob", role=Role.READER)
     problem(site.client.post("/api/v1/studies/1.0/release", json=said), 403)

@@ -222,6 +222,31 @@ def test_figures_that_are_not_renewed_are_said_to_be(page, busy):
     expect(page.locator("#stale")).to_have_text("", timeout=60_000)
 
 
+# From now on nothing comes, or a head and no body; and nobody waits long for it.
+STALL = """(mode) => {
+    const timeout = AbortSignal.timeout.bind(AbortSignal);
+    AbortSignal.timeout = () => timeout(100);
+    window.fetch = async (_, { signal }) => {
+        const never = (fail) => signal.addEventListener("abort", () => fail(signal.reason));
+        if (mode === "head") await new Promise((_, fail) => never(fail));
+        return new Response(new ReadableStream({ start: (body) => never((why) => body.error(why)) }));
+    };
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+@pytest.mark.parametrize("stalls", ["head", "body"])
+def test_an_answer_that_stalls_is_not_waited_for(page, busy, stalls):
+    open_page(page, busy)
+    failed = []
+    page.on("pageerror", lambda error: failed.append(error))
+
+    page.evaluate(STALL, stalls)
+
+    expect(page.locator("#stale")).to_contain_text("not renewed", timeout=60_000)
+    assert failed == []
+
+
 def test_a_table_in_which_the_focus_is_stays_as_it_is(page, busy):
     page.clock.install()
     open_page(page, busy)

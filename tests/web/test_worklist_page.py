@@ -1,7 +1,9 @@
 """The worklist as its readers see and use it: a real browser before a real daemon."""
 
 import itertools
+import os
 import re
+import signal
 
 import pytest
 from playwright.sync_api import expect
@@ -280,6 +282,11 @@ def test_filters_leave_what_is_asked_for(daemon, store, page):
     shows(page, "A1", "A2")
     page.get_by_role("button", name="Show all").click()
     shows(page, "A1", "A2", "A3", "A4")
+    reading.mark_read(store.database, store.id("A3"), "ada", None, at(300))
+    search.fill("A3")
+    page.get_by_role("link", name="Look for A3 among those that were read").click()
+    page.wait_for_url("**/studies/A3")
+    expect(page.locator("#standing")).to_contain_text("Off the worklist")
 
 
 def test_a_reader_works_by_keys_alone(daemon, store, page):
@@ -328,6 +335,16 @@ def test_what_was_marked_as_read_by_mistake_is_put_back_by_a_key(daemon, store, 
     expect(page.locator("#done")).to_have_text("Hand K1: back on the worklist.")
     shows(page, "K1", "K2")
     assert store.detail(uids[0]).reading_state == "unread"
+    page.keyboard.press("Home")
+    page.keyboard.press("n")
+    shows(page, "K2")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("a")
+    shows(page)
+    page.keyboard.press("u")
+    shows(page, "K2")
+    page.keyboard.press("u")
+    shows(page, "K1", "K2")
     # Later, when the list has long been without it, and by the pointer.
     page.keyboard.press("Home")
     page.keyboard.press("a")
@@ -453,6 +470,29 @@ def test_without_a_stream_the_page_asks_and_without_an_answer_it_says_so(daemon,
     add(store, "THIRD", 0.7, seconds=2)
     expect(connection).to_have_text("Live")
     shows(page, "FIRST", "SECOND", "THIRD")
+
+
+def test_a_page_whose_stream_has_ended_says_so_at_once(daemon, store, page):
+    add(store, "FIRST", 0.9)
+    go(page, daemon, "FIRST")
+    page.route(re.compile("/api/v1/events"), lambda route: route.abort())
+    seen = page.evaluate_handle(
+        """() => {
+            const seen = [], connection = document.querySelector("#connection");
+            new MutationObserver(() => seen.push(connection.textContent)).observe(
+                connection, {childList: true, characterData: true, subtree: true});
+            return seen;
+        }"""
+    )
+
+    os.kill(daemon.events("web_started")[-1]["pid"], signal.SIGKILL)
+
+    wait_until(lambda: len(seen.json_value()) >= 2, "the page to say it")
+    again, lost = seen.json_value()[:2]
+    assert again.startswith("Connecting again; heard last at")
+    assert lost.startswith("Not connected since")
+    page.unroute(re.compile("/api/v1/events"))
+    expect(page.locator("#connection")).to_have_text("Live")
 
 
 def test_of_five_thousand_rows_those_are_drawn_that_are_seen(daemon, store, page):

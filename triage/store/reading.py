@@ -69,7 +69,7 @@ def release(
             claimed_by=None,
             claimed_at=None,
         )
-        record(connection, study_id, now, "released", actor=reader)
+        record(connection, study_id, now, "released", actor=_actor(reader, operator))
         note(connection, study_id, AuditKind.RELEASED, _actor(reader, operator), now)
         return True
 

@@ -13,13 +13,14 @@ if (zone && !here.searchParams.has("zone") && zone !== "UTC") {
 async function renew() {
   if (document.hidden) return;
   const answer = await fetch(location.href, { signal: AbortSignal.timeout(PATIENCE) }).catch(() => null);
-  if (!answer?.ok) {
+  const text = answer?.ok ? await answer.text().catch(() => null) : null; // may stay away after the head
+  if (text === null) {
     if (answer?.status === 401 || answer?.status === 403) location.reload();
     // The line above it says how old what is shown is; fresh figures take these words away.
     document.querySelector("#stale").textContent = "No answer from the server: the figures are not renewed.";
     return;
   }
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = new DOMParser().parseFromString(text, "text/html");
   for (const part of document.querySelectorAll("main > [id]")) {
     const next = fresh.getElementById(part.id);
     // Who reads a table or has the focus in it is not disturbed.

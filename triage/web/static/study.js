@@ -116,7 +116,7 @@ const KEYS = {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  if (!isHeard(key) || event.target.matches("input")) return;
+  if (!isHeard(key) || (key.length === 1 && event.target.matches("input"))) return;
   if (/^[1-9]$/.test(key)) stage.showOne(Number(key));
   else if (!(key in KEYS) || (event.repeat && "crnaum".includes(key))) return;
   else KEYS[key]();

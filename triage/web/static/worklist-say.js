@@ -8,7 +8,7 @@ const LASTS = 12_000; // milliseconds for which a message stands
 const NAMED = 3; // studies that are named when many change at once
 
 const find = (selector) => document.querySelector(selector);
-let clearing, lostAt;
+let clearing;
 
 /** Say what was done, and whether it can be undone. */
 export function done(text, undoable = false) {
@@ -37,15 +37,14 @@ export function news(changed) {
   find("#news").textContent = `High priority: ${named.join("; ")}`;
 }
 
-/** Say how the page knows what it shows: "live", "polling" or "lost". */
-export function connection(state) {
+/** Say how the page knows what it shows (`follow`), and since when it knows no more. */
+export function connection(state, heard) {
   const element = find("#connection");
-  if (state === "lost") lostAt ??= new Date();
-  else lostAt = undefined;
   const text = {
     live: "Live",
+    again: `Connecting again; heard last at ${moment(heard)}`,
     polling: "Updated every few seconds",
-    lost: `Not connected since ${moment(lostAt ?? new Date())}: the list may be out of date`,
+    lost: `Not connected since ${moment(heard)}: the list may be out of date`,
   }[state];
   if (element.textContent === text) return;
   element.textContent = text;
@@ -75,9 +74,12 @@ export function summary(all, shown, filter) {
   }
   put(find("#summary"), said.join(" \u00B7 "));
   find("#clear").hidden = filter.isOpen;
-  const empty = find("#empty");
-  empty.hidden = shown.length > 0;
-  put(empty, all.length ? "No study of this kind waits." : "No study waits.");
+  find("#empty").hidden = shown.length > 0;
+  put(find("#empty span"), all.length ? "No study of this kind waits." : "No study waits.");
+  const { text } = filter.wanted, elsewhere = find("#empty a");
+  elsewhere.hidden = !text;
+  if (text) elsewhere.href = `/studies/${written(text)}`;
+  put(elsewhere, text && `Look for ${text} among those that were read`);
   document.title = `${count.HIGH ? `(${count.HIGH}) ` : ""}Reading worklist - Triage`;
 }
 

@@ -2,21 +2,29 @@
 // through, the whole worklist every few seconds.
 
 const FIRST = 10_000; // milliseconds until something comes; a proxy may hold a stream back
-const SILENT = 40_000; // the server says something every 15 s; after this the line is dead
+const SILENT = 22_000; // the server says something every 15 s; after this the line is dead
 const AGAIN = 1_000; // before the stream is opened again that had told something
 const POLL_EVERY = 4_000;
 const POLL_FOR = 60_000; // then the stream is tried again
 const HIDDEN = 60_000; // a page that nobody sees for so long is told nothing
 
+let heard = new Date(); // when the server said something last
+
 /**
- * Call `take` with each change, and `say` with how we know: "live", "polling" or "lost".
- * Never returns.
+ * Call `take` with each change, and `say` with how we know: "live", "again" (a stream has ended, and
+ * is opened again), "polling" or "lost", and when the server was heard last. Never returns.
  */
 export async function follow(take, say) {
+  const tell = (state) => {
+    if (state === "live" || state === "polling") heard = new Date();
+    say(state, heard);
+  };
   for (;;) {
     await shown();
-    if (await stream(take, say)) await pause(AGAIN);
-    else await poll(take, say);
+    if (await stream(take, tell)) {
+      tell("again");
+      await pause(AGAIN);
+    } else await poll(take, tell);
   }
 }
 
@@ -28,7 +36,10 @@ async function stream(take, say) {
   let told = false;
   try {
     const answer = await ask("/api/v1/events", end.signal);
-    for await (const { data } of events(answer.body, () => watch.start(told ? SILENT : FIRST))) {
+    for await (const { data } of events(answer.body, () => {
+      heard = new Date();
+      watch.start(told ? SILENT : FIRST);
+    })) {
       take(JSON.parse(data));
       if (!told) say("live");
       told = true;

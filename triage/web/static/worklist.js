@@ -26,7 +26,7 @@ let place = filter.restore(); // where the reader was when the page was shown la
 let cursor = -1; // the index of the chosen study, also when it has left
 let moved = new Map(); // what has changed while the rows are held: UID -> the priority that it had
 let busy = false, readAt = -TWICE;
-let last = null; // the study that was marked as read here last, {uid, title}
+const lately = []; // the studies that were marked as read here, {uid, title}, the last one last
 
 function wanted() {
   const test = filter.test();
@@ -114,20 +114,21 @@ async function act(name) {
   const problem = await perform(what, row.study_instance_uid);
   busy = false;
   if (problem) return say.refused(`${what.failed}: ${title(row)}: ${problem}.`);
-  if (what.finding) last = { uid: row.study_instance_uid, title: title(row) };
+  if (what.finding) lately.push({ uid: row.study_instance_uid, title: title(row) });
   say.done(`${title(row)}: ${what.done}.`, Boolean(what.finding));
   done(what, worklist.get(row.study_instance_uid));
   return undefined;
 }
 
-/** Put the study back that was marked as read last. */
+/** Put the study back that was marked as read last, and then the one before. */
 async function undo() {
+  const last = lately.at(-1);
   if (busy || !last) return last ? undefined : say.refused("Nothing was marked as read here.");
   busy = true;
   const { uid, title: named } = last, problem = await perform(ACTS.unread, uid, reader);
   busy = false;
+  lately.pop(); // also where it was refused: the one before is not barred by it
   if (problem) return say.refused(`${ACTS.unread.failed}: ${named}: ${problem}.`);
-  last = null;
   say.done(`${named}: ${ACTS.unread.done}.`);
   const row = worklist.get(uid); // the stream may have had no time to tell that it had left
   if (row?.done) Object.assign(row, { done: false, left: undefined, claimed_by: null });
