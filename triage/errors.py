@@ -89,6 +89,13 @@ class ModelUnusable(TriageError):
     """The checkpoint is missing, damaged, or has no card."""
 
 
+class EngineUnavailable(TriageError):
+    """Every engine that the settings admit fails here, as on a GPU without free memory.
+
+    Another time it may not.
+    """
+
+
 class ModelDiffers(TriageError):
     """The model gives other probabilities here than those that are stored of it."""
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from tests.support.daemon import environment
 from tests.support.models import EXACT
-from triage.errors import ConfigurationError, ModelUnusable
+from triage.errors import ConfigurationError, EngineUnavailable, ModelUnusable
 from triage.model import checkpoint, densenet
 from triage.model.card import Preprocessing
 from triage.model.engines import kinds
@@ -132,6 +132,18 @@ class Told:
         return Passed(logits, np.zeros((len(views), 1, 1), np.float32))
 
 
+class HeldUpOnce(Told):
+    """An engine whose first timed pass takes long; the one before it is not timed."""
+
+    passes = 0
+
+    def run(self, views):
+        type(self).passes += 1
+        if self.passes == 2:
+            time.sleep(0.5)
+        return super().run(views)
+
+
 TRIAL = Trial(
     views=[np.zeros((3, 32, 32), np.float32)] * 3,
     names=["dark", "grey", "light"],
@@ -177,6 +189,26 @@ def test_one_that_differs_fails_or_is_slower_is_passed_over_with_the_reason(take
     assert first == "openvino bfloat16 on cpu: differs by 0.025 at the image 'grey'"
     assert second == "torch bfloat16 on cpu: fails: no memory"
     assert third.startswith("openvino float32 on cpu: is slower (")
+
+
+def test_one_that_something_else_held_up_once_is_not_called_slower(take):
+    choice = take({OPENVINO16: HeldUpOnce()})
+
+    assert choice.kind == OPENVINO16
+
+
+def test_where_all_fail_that_may_be_taken_another_try_may_do(take):
+    in_vain = Told(error=RuntimeError("no memory"))
+
+    with pytest.raises(EngineUnavailable, match=r"none will do here: openvino.*fails: no memory"):
+        take({OPENVINO16: in_vain, OPENVINO32: in_vain}, backend="openvino")
+
+
+def test_where_none_is_right_no_other_try_is_promised(take):
+    wrong = Told((-1.0, 0.1, np.nan))
+
+    with pytest.raises(ConfigurationError, match="none will do here"):
+        take({OPENVINO16: wrong, OPENVINO32: wrong}, backend="openvino")
 
 
 @pytest.mark.parametrize("logit", [np.nan, np.inf])

@@ -1,5 +1,6 @@
 """Spool and database that have parted are brought together again."""
 
+import errno
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -372,6 +373,42 @@ def test_a_file_that_the_database_refuses_keeps_no_other(site):
 
     assert sorted(kinds(found)) == [Kind.ADOPTED] * 4 + [Kind.FAILED]
     assert [each.file.digest for each in found if each.kind is Kind.FAILED] == [refused]
+
+
+@pytest.mark.parametrize(
+    "reads", ["triage.dicom.digest.read_transfer_syntax", "triage.dicom.header.read_excerpt"]
+)
+def test_for_want_of_memory_no_file_is_set_aside(site, monkeypatch, reads):
+    file = site.receive("S")
+    site.forget(file)
+
+    def in_vain(*_args, **_options):
+        raise MemoryError
+
+    with monkeypatch.context() as patches:
+        patches.setattr(reads, in_vain)
+        (found,) = site.reconcile()
+
+    assert (found.kind, found.why) == (Kind.FAILED, "the memory does not suffice")
+    assert (file.exists(), site.spool.quarantined()) == (True, 0)
+    assert kinds(site.reconcile()) == [Kind.ADOPTED]
+    assert site.states("S") == ["pending"]
+
+
+def test_a_disk_that_fails_within_a_file_has_it_stay_where_it_is(site, monkeypatch):
+    file = site.receive("S")
+    site.forget(file)
+
+    def in_vain(*_args, **_options):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patches:
+        patches.setattr("triage.dicom.header.read_excerpt", in_vain)
+        (found,) = site.reconcile()
+
+    assert (found.kind, found.why) == (Kind.UNREADABLE, "Input/output error")
+    assert (file.exists(), site.spool.quarantined()) == (True, 0)
+    assert kinds(site.reconcile()) == [Kind.ADOPTED]
 
 
 class Hidden(Spool):

@@ -3,20 +3,23 @@
 import select
 import threading
 import time
+from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from structlog.testing import capture_logs
+
 from triage.core.reasons import Code
 from triage.core.studytype import StudyType
-from triage.errors import ScorerBroken
+from triage.errors import ModelUnusable, ScorerBroken
 from triage.model.cam import unpack
 from triage.model.card import Card, Preprocessing
 from triage.model.ensemble import Ensemble
 from triage.pipeline import views as pipeline_views
-from triage.pipeline.views import PATIENCE, Source, Views
+from triage.pipeline.views import Source, Views
 from triage.pipeline.wire import Kind, Picture, Unread
 
 SIDE = 32
@@ -175,6 +178,36 @@ def test_a_network_that_fails_on_these_views_is_tried_again():
     assert verdict.reason.startswith("scoring_failed: ")
 
 
+class FailsOn(ToldScorer):
+    """Fails on every batch with a view of this grey, as a network does that overflows there."""
+
+    def __init__(self, grey, error):
+        super().__init__()
+        self.grey, self.fails_with = grey, error
+        self.passes = []
+
+    def explain(self, prepared):
+        self.passes.append(len(prepared))
+        if any(image.mean() == self.grey for image in prepared):
+            raise self.fails_with
+        return super().explain(prepared)
+
+
+@pytest.mark.parametrize("error", [ModelUnusable("no finite number"), RuntimeError("no memory")])
+def test_a_view_that_the_network_fails_on_costs_no_other_a_try(error):
+    scorer = FailsOn(1.0, error)
+
+    with capture_logs() as events:
+        verdicts = score(scorer, [hand(0), hand(255), hand(0)], ToldDecoders())
+
+    assert [verdict.probability for verdict in verdicts] == [0.0, None, 0.0]
+    assert verdicts[1].reason.startswith("scoring_failed: ")
+    assert not verdicts[1].final
+    assert scorer.passes == [3, 1, 1, 1]
+    (told,) = events
+    assert (told["event"], told["reason"], told["views"]) == ("scoring_failed", str(error), 1)
+
+
 def test_a_network_that_fails_on_everything_blames_no_view():
     lost = ToldScorer(RuntimeError("lost device"), works=False)
 
@@ -182,18 +215,27 @@ def test_a_network_that_fails_on_everything_blames_no_view():
         score(lost, [hand(1)], ToldDecoders())
 
 
-def test_a_lone_view_waits_for_no_other_that_is_still_decoded():
-    views = Views(ToldScorer(), ToldDecoders("slow"))
-    views.put("slow", hand("slow"))
-    waits = []
-    for _ in range(5):
-        views.put("lone", hand(255))
-        began = time.monotonic()
-        assert [name for name, _ in views.take(1)] == ["lone"]
-        waits.append(time.monotonic() - began)
+@pytest.mark.parametrize(
+    ("decoded", "passes"),
+    [
+        pytest.param([0.0], {0.02: 1}, id="a lone one, while another is still decoded"),
+        pytest.param([0.0, 0.008, 0.016, 0.024], {0.02: 3, 0.044: 1}, id="the first of several"),
+        pytest.param([0.001 * number for number in range(9)], {0.007: 8, 0.028: 1}, id="a batch"),
+    ],
+)
+def test_a_decoded_view_waits_for_others_20_ms_at_most(monkeypatch, decoded, passes):
+    clock = Clock()
+    monkeypatch.setattr(pipeline_views, "time", clock)
+    monkeypatch.setattr(pipeline_views, "ThreadPoolExecutor", AtOnce)
+    scorer = TimedScorer(clock)
+    views = Views(scorer, TimedDecoders(clock, decoded))
+    for number in range(len(decoded) + 1):  # the last is never decoded
+        views.put(number, hand(0))
 
-    assert PATIENCE <= 0.02
-    assert min(waits) < 0.5  # and not the second that it may take
+    while len(views) > 1:
+        views.take(1)
+
+    assert {round(moment, 6): size for moment, size in scorer.passes.items()} == passes
 
 
 def test_what_is_decoded_while_the_network_is_busy_passes_next_and_keeps_no_decoder_waiting():
@@ -230,6 +272,61 @@ def test_a_network_that_does_not_come_back_is_waited_for_in_silence(monkeypatch)
 
     assert (number, verdict.probability) == (1, 0.0)
     assert decoders.asked_for <= before + 1  # each time is a heartbeat
+
+
+class Clock:
+    """Time that passes when somebody waits."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+
+class AtOnce:
+    """Does what it is given before it returns."""
+
+    def __init__(self, *_args, **_options):
+        pass
+
+    def submit(self, work, *args):
+        future = Future()
+        future.set_result(work(*args))
+        return future
+
+
+class TimedScorer(ToldScorer):
+    """Notes when its passes begin, and of how many views; they take no time."""
+
+    def __init__(self, clock):
+        super().__init__()
+        self.clock = clock
+        self.passes = {}
+
+    def explain(self, prepared):
+        self.passes[self.clock.now] = len(prepared)
+        return super().explain(prepared)
+
+
+class TimedDecoders:
+    """Decodes one view after the other at these moments, and no more."""
+
+    def __init__(self, clock, moments):
+        self.clock = clock
+        self.moments = list(moments)
+        self.waiting = []
+
+    def put(self, task, request):
+        self.waiting.append((task, Picture(request.side, request.side, bytes(request.side**2))))
+
+    def collect(self, seconds, wakes=()):
+        until = self.clock.now + seconds
+        if self.moments and self.moments[0] <= until:
+            self.clock.now = max(self.clock.now, self.moments.pop(0))
+            return [self.waiting.pop(0)]
+        self.clock.now = until
+        return []
 
 
 class CountingDecoders(ToldDecoders):

@@ -20,12 +20,12 @@ def begin(transfer_syntax_uid: str) -> "hashlib._Hash":
 def of_file(path: Path) -> str:
     """Return the digest of what a PS3.10 file holds.
 
-    Raises BadInstance where it is none, and OSError for the file itself.
+    Raises BadInstance where it is none, OSError for the file itself, and MemoryError.
     """
     with path.open("rb") as file:
         try:
             found = begin(read_transfer_syntax(file))
-        except OSError:
+        except (OSError, MemoryError):
             raise
         except Exception as error:  # whatever pydicom makes of the bytes
             raise BadInstance("it is not a DICOM file that can be read") from error

@@ -78,13 +78,17 @@ def read_header(*fragments: bytes | bytearray | memoryview, transfer_syntax_uid:
 def read_file_header(path: Path, *, digest: bool = True) -> Header:
     """Read the header of a PS3.10 file; without *digest* its pixels are not read.
 
-    Raises BadInstance, and OSError for the file itself.
+    Raises BadInstance, OSError for the file itself, and MemoryError.
     """
     with path.open("rb") as file:
         try:
             return _read(file, UID(read_transfer_syntax(file)), digest=digest)
         except BadInstance as error:
             raise BadInstance(f"{path}: {error}") from error
+        except OSError as error:  # the disk's fault, and so is the next none of the object's
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        except MemoryError:
+            raise
         except Exception as error:
             raise BadInstance(f"{path} is not a DICOM file that can be read") from error
 

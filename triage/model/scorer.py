@@ -28,7 +28,8 @@ def open_scorer(settings: ModelSettings) -> "Scorer":
     """Load the model that the settings name, or the ensemble.
 
     Raises ModelUnusable when there is none or it is damaged, ConfigurationError
-    when this machine has not what they ask for or the members do not go together.
+    when this machine has not what they ask for or the members do not go together,
+    EngineUnavailable when what they ask for fails here, now.
     """
     return Scorer(
         *chosen_paths(settings),

@@ -115,6 +115,8 @@ def gather(paths: Iterable[Path], *, study_type: StudyType | None, rules: Rules)
         except (BadInstance, OSError) as error:
             if named or not isinstance(error, BadInstance):
                 unreadable.append(str(error))
+        except MemoryError:
+            unreadable.append(f"{path}: the memory does not suffice to read it")
     return Gathered(
         studies=[
             OfflineStudy(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from triage import logs
 from triage.core.reasons import Code, reason
-from triage.errors import DatabaseUnavailable, ModelUnusable, TriageError
+from triage.errors import DatabaseUnavailable, EngineUnavailable, ModelUnusable, TriageError
 from triage.pipeline.channel import Channel, ScorerState
 from triage.settings import ModelSettings
 from triage.store.database import Database
@@ -64,7 +64,8 @@ class Loader:
                     return scorer
                 except Exception as error:
                     unexpected = not isinstance(error, TriageError)
-                    again = time.monotonic() + RETRY_LOADING if unexpected else math.inf
+                    passes = unexpected or isinstance(error, EngineUnavailable)
+                    again = time.monotonic() + RETRY_LOADING if passes else math.inf
                     why = f"{type(error).__name__}: {error}" if unexpected else str(error)
                     if why != told:
                         told = why

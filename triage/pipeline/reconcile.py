@@ -98,6 +98,8 @@ class Reconciler:
             except (DatabaseUnavailable, SpoolUnavailable) as error:
                 self.database.require_answer()  # else it is not for this file
                 yield Oddity(kind=Kind.FAILED, file=file, why=str(error))
+            except MemoryError:
+                yield Oddity(kind=Kind.FAILED, file=file, why="the memory does not suffice")
         suspects = [
             each
             for each, row in known.items()
@@ -130,13 +132,11 @@ class Reconciler:
             header = read_file_header(path)
         except FileNotFoundError:
             return
-        except (OSError, BadInstance) as error:
-            trouble = error if isinstance(error, OSError) else error.__cause__
-            if isinstance(trouble, OSError):
-                why = trouble.strerror or str(trouble)
-                yield Oddity(kind=Kind.UNREADABLE, file=file, why=why)
-            else:
-                yield from self._set_aside(file, str(error))
+        except OSError as error:
+            yield Oddity(kind=Kind.UNREADABLE, file=file, why=error.strerror or str(error))
+            return
+        except BadInstance as error:
+            yield from self._set_aside(file, str(error))
             return
         now = datetime.now(UTC)
         instance = replace(judge(header, self.rules), digest=file.digest, size=file.size)

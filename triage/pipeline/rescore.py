@@ -49,7 +49,7 @@ class Rescorer:
                 continue
             try:
                 header = read_file_header(self.spool.path(file.digest), digest=False)
-            except (OSError, BadInstance) as error:
+            except (OSError, BadInstance, MemoryError) as error:
                 log.warning("file_not_judged", digest=file.digest, reason=type(error).__name__)
                 continue
             today[file.instance_id] = judge(header, self.rules)

@@ -19,7 +19,7 @@ from triage.core.reasons import Code, reason
 from triage.core.studytype import StudyType
 from triage.errors import ModelUnusable, ScorerBroken
 from triage.model.cam import pack
-from triage.model.preprocess import normalise
+from triage.model.preprocess import Prepared, normalise
 from triage.pipeline.wire import Kind, Picture, Request, Unread
 
 if TYPE_CHECKING:  # torch takes seconds to import; a process without a model never pays them
@@ -35,6 +35,8 @@ PATIENCE = 0.02
 # Seconds after which a pass is waited for in silence: whoever watches over this process hears no
 # heartbeat then, and ends it if it lasts. A pass takes 0.1.
 LONG = 30.0
+# What the network fails with: no finite number; memory, a lost device.
+_FAILURES = (ModelUnusable, RuntimeError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +97,7 @@ class Views(Generic[T]):
         self._decoding: dict[int, tuple[T, Source]] = {}
         self._decoded: list[_Decoded[T]] = []
         self._network = ThreadPoolExecutor(1, thread_name_prefix="network")
-        self._passing: tuple[list[_Decoded[T]], Future[list[Scored]]] | None = None
+        self._passing: tuple[list[_Decoded[T]], Future[list[Scored | None]]] | None = None
         self._began = 0.0  # when the pass that goes on began
         self._passed = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)  # set when a pass is over
         self._judged: list[tuple[T, Verdict]] = []
@@ -173,16 +175,29 @@ class Views(Generic[T]):
         future.add_done_callback(lambda _: os.eventfd_write(self._passed, 1))
         return True
 
-    def _explain(self, pictures: list[bytes]) -> "list[Scored]":
-        """Run in the network's thread."""
+    def _explain(self, pictures: list[bytes]) -> "list[Scored | None]":
+        """Run in the network's thread; None is for a view that it failed on, beside others."""
         preprocessing = self._scorer.ensemble.preprocessing
         shape = preprocessing.size, preprocessing.size
-        return self._scorer.explain(
-            [
-                normalise(np.frombuffer(picture, np.uint8).reshape(shape), preprocessing)
-                for picture in pictures
-            ]
-        )
+        prepared = [
+            normalise(np.frombuffer(picture, np.uint8).reshape(shape), preprocessing)
+            for picture in pictures
+        ]
+        try:
+            return [*self._scorer.explain(prepared)]
+        except _FAILURES as error:
+            found = [self._alone(each) for each in prepared] if len(prepared) > 1 else []
+            if not any(found):
+                raise
+            log.error("scoring_failed", reason=str(error), views=found.count(None))
+            return found
+
+    def _alone(self, view: Prepared) -> "Scored | None":
+        try:
+            (found,) = self._scorer.explain([view])
+        except _FAILURES:
+            return None
+        return found
 
     def _end_pass(self) -> bool:
         """Take in what the network gave, if it is through; say whether it was."""
@@ -197,23 +212,25 @@ class Views(Generic[T]):
         return True
 
     def _judge(
-        self, batch: list[_Decoded[T]], future: "Future[list[Scored]]"
+        self, batch: list[_Decoded[T]], future: "Future[list[Scored | None]]"
     ) -> list[tuple[T, Verdict]]:
         scorer, model = self._scorer, self._scorer.ensemble
         try:
             found = future.result()
-        except (ModelUnusable, RuntimeError) as error:  # out of memory, a lost device
+        except _FAILURES as error:
             if not scorer.works():
                 raise ScorerBroken(
                     f"the network on {scorer.device} has stopped working: {error}"
                 ) from error
             log.error("scoring_failed", reason=str(error), views=len(batch))
-            why = reason(Code.SCORING_FAILED, "the network failed on this view; see the log")
-            return [(each.item, Verdict(reason=why)) for each in batch]
+            found = [None] * len(batch)
+        why = reason(Code.SCORING_FAILED, "the network failed on this view; see the log")
         return [
             (
                 each.item,
-                Verdict(
+                Verdict(reason=why)
+                if scored is None
+                else Verdict(
                     probability=scored.probability,
                     map=pack(scored.map, model.preprocessing.size, model.preprocessing.resize),
                     threshold=model.threshold_for(each.source.study_type),
