@@ -35,13 +35,15 @@ def little(monkeypatch):
     monkeypatch.setattr(receiving, "SENDERS", (2,))
     monkeypatch.setattr(decoding, "SECONDS", 0.1)
     monkeypatch.setattr(scoring, "SECONDS", 0.1)
-    monkeypatch.setattr(scoring, "BATCHES", (1, 2))
+    monkeypatch.setattr(scoring, "BATCHES", (2,))
     monkeypatch.setattr(together, "LONE_STUDIES", 1)
     monkeypatch.setattr(together, "STUDIES", 2)
     monkeypatch.setattr(together, "SENDERS", 1)
 
 
 def test_every_stage_is_measured_and_the_slowest_named(triage, little, random_model, tmp_path):
+    from triage.model.scorer import Scorer  # torch takes seconds
+
     code, out, err = triage("bench", "--model", random_model, "--directory", tmp_path, "--json")
 
     assert code == 0, err
@@ -58,7 +60,9 @@ def test_every_stage_is_measured_and_the_slowest_named(triage, little, random_mo
     assert len({one["uid"] for one in report["decoding"]}) > 4
     engines = {(one["backend"], one["precision"]) for one in report["scoring"]}
     assert ("torch", "float32") in engines
-    assert {one["batch"] for one in report["scoring"] if one["chosen"]} == {1, 2}
+    # And as many as pass the engine together in the daemon.
+    own = Scorer(random_model).batch
+    assert {one["batch"] for one in report["scoring"] if one["chosen"]} == {2, own}
     assert report["together"]["views"] == 6
     assert report["capacity"]["limit"] in ("receiving", "decoding", "scoring")
     assert report["capacity"]["limit"] in report["capacity"]["sentence"]
@@ -137,7 +141,6 @@ def test_the_site_s_postgresql_is_measured_in_a_place_of_its_own(
 ):
     url = new_database("postgres")
     monkeypatch.setenv("TRIAGE_DATABASE__URL", url)
-    monkeypatch.setenv("TRIAGE_MODEL__PATH", str(tmp_path / "absent"))
 
     code, out, err = triage("bench", "--directory", tmp_path)
 
@@ -146,7 +149,7 @@ def test_the_site_s_postgresql_is_measured_in_a_place_of_its_own(
     assert "small" in out
     assert "JPEG 2000" in out
     assert "Nothing was scored" in err
-    assert str(tmp_path / "absent") in err
+    assert "model.path is empty" in err
     with psycopg.connect(url.replace("+psycopg", "")) as connection:
         left = connection.execute(
             "SELECT schemaname, tablename FROM pg_tables "
@@ -172,6 +175,23 @@ def test_a_place_that_will_not_do_is_refused_before_anything_is_measured(
     assert f"{tmp_path / 'absent'}: No such file or directory" in err
 
 
+@pytest.mark.parametrize("named", ["option", "setting"])
+def test_a_model_that_cannot_be_used_is_refused_before_anything_is_measured(
+    triage, tmp_path, monkeypatch, named
+):
+    absent = tmp_path / "absent.safetensors"
+    monkeypatch.setattr(receiving, "measure", lambda *_: pytest.fail("it measures"))
+    if named == "setting":
+        monkeypatch.setenv("TRIAGE_MODEL__PATH", str(absent))
+    options = ["--model", absent] if named == "option" else []
+
+    code, out, err = triage("bench", "--directory", tmp_path, *options)
+
+    assert (code, out) == (1, "")
+    assert f"{absent}: there is no such file; name a checkpoint that is there" in err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_where_the_daemon_does_not_start_it_says_why_and_leaves_nothing(
     triage, tmp_path, monkeypatch
 ):
@@ -186,13 +206,13 @@ def test_where_the_daemon_does_not_start_it_says_why_and_leaves_nothing(
 
 @pytest.fixture
 def begun(tmp_path):
-    """Return a function that starts the command itself, without a model, in *tmp_path*."""
+    """Return a function that starts the command itself in *tmp_path*."""
     running = []
 
     def begin(**settings):
         process = subprocess.Popen(
             [sys.executable, "-m", "triage", "bench", "--directory", tmp_path],
-            env=environment() | {"TRIAGE_MODEL__PATH": str(tmp_path / "absent")} | settings,
+            env=environment() | settings,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             # As a terminal starts it; who runs the tests may have it ignored.

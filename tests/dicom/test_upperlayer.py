@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from triage.dicom import digest
+from triage.dicom import digest, upperlayer
 from triage.dicom.upperlayer import LEAST_KEPT, Bell, DataSet, fragments
 
 
@@ -59,6 +59,19 @@ def test_a_bell_wakes_who_waits_and_who_comes_late():
     bell.hush()
     bell.close()
     assert bell.fileno() is None
+
+
+def test_a_message_that_waits_already_is_handed_out_at_once(monkeypatch):
+    news = threading.Event()
+    inbox = upperlayer._Inbox(news)
+    monkeypatch.setattr(upperlayer, "LOOK", 5.0)
+    for number in (1, 2, 3):
+        inbox.put(number)
+
+    begun = time.monotonic()
+    assert [inbox.get(block=False) for _ in range(3)] == [1, 2, 3]
+    assert time.monotonic() - begun < 5
+    assert not news.is_set(), "it is no news any more"
 
 
 @pytest.mark.parametrize(

@@ -24,10 +24,10 @@ class Waits:
     def __init__(self, looks):
         self.looks = looks
 
-    def tell(self, state):
+    def tell(self, _state):
         pass
 
-    def wait(self, seconds):
+    def wait(self, _seconds):
         self.looks -= 1
         if not self.looks:
             raise Impatient

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-
 from structlog.testing import capture_logs
 
 from triage.core.reasons import Code
@@ -320,7 +319,7 @@ class TimedDecoders:
     def put(self, task, request):
         self.waiting.append((task, Picture(request.side, request.side, bytes(request.side**2))))
 
-    def collect(self, seconds, wakes=()):
+    def collect(self, seconds, _wakes=()):
         until = self.clock.now + seconds
         if self.moments and self.moments[0] <= until:
             self.clock.now = max(self.clock.now, self.moments.pop(0))

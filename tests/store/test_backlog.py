@@ -49,7 +49,7 @@ def explained(database, word="held_"):
 
     def explain(connection, cursor, statement, parameters, context, many):
         if statement.startswith(("SELECT", "UPDATE")) and word in statement:
-            cursor.execute(how + statement, parameters)
+            cursor.execute(how + statement, parameters[0] if many else parameters)
             plans.append("\n".join(str(row[-1]) for row in cursor.fetchall()))
 
     event.listen(database._engine, "before_cursor_execute", explain)

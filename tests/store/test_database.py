@@ -7,12 +7,21 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from tests.support.store import Store
 from triage.errors import ConfigurationError, DatabaseUnavailable
 from triage.store import database as module
 from triage.store import schema
-from triage.store.database import CONNECTIONS, IDLE_WAIT, LOCK_WAIT, Database
+from triage.store.database import (
+    CONNECTIONS,
+    IDLE_WAIT,
+    LOCK_RETRY,
+    LOCK_RETRY_LATER,
+    LOCK_SOON,
+    LOCK_WAIT,
+    Database,
+)
 from triage.store.derive import lock_studies
 
 
@@ -40,28 +49,78 @@ def test_a_writer_that_never_lets_go_is_a_database_that_is_away(tmp_path):
     store.database.close()
 
 
-def test_a_writer_has_the_lock_as_soon_as_another_process_gives_it_back(tmp_path, monkeypatch):
+class Clock:
+    """Time that passes when somebody sleeps; at a moment, something happens."""
+
+    def __init__(self, moment, happens):
+        self.now = 0.0
+        self.slept = []
+        self._moment, self._happens = moment, happens
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.slept.append(seconds)
+        self.now += seconds
+        if self._happens and self.now >= self._moment:
+            self._happens()
+            self._happens = None
+
+
+@pytest.mark.parametrize("moment", [3 * LOCK_RETRY, LOCK_SOON + 2 * LOCK_RETRY_LATER])
+def test_a_writer_has_the_lock_as_soon_as_another_process_gives_it_back(
+    tmp_path, monkeypatch, moment
+):
     store = Store(Database(f"sqlite:///{tmp_path / 'a.db'}"))
     schema.upgrade(store.database)
     other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    waits = []
+    clock = Clock(moment, lambda: other.execute("COMMIT"))
+    monkeypatch.setattr(module, "time", clock)
 
-    def sleep(seconds):
-        waits.append(seconds)
-        if len(waits) == 3:
-            other.execute("COMMIT")
-
-    monkeypatch.setattr(module.time, "sleep", sleep)
     store.file()
 
-    assert waits == [module.LOCK_RETRY] * 3
+    soon = [each for each in clock.slept if each == LOCK_RETRY]
+    later = clock.slept[len(soon) :]
+    assert set(later) <= {LOCK_RETRY_LATER}
+    assert sum(soon) == pytest.approx(min(moment, LOCK_SOON), abs=LOCK_RETRY)
+    assert clock.now - moment < clock.slept[-1]
     assert store.worklist() == ["1.1"]
     # Whatever else waits, waits as ever.
     with store.database.reading() as connection:
         assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 1000 * LOCK_WAIT
     other.close()
     store.database.close()
+
+
+def test_what_no_wait_can_mend_is_not_waited_for(tmp_path, monkeypatch):
+    store = Store(Database(f"sqlite:///{tmp_path / 'a.db'}"))
+    clock = Clock(0, None)
+    monkeypatch.setattr(module, "time", clock)
+    with (
+        store.database.writing() as connection,
+        pytest.raises(OperationalError, match="within a transaction"),
+    ):
+        module._begin_writing(connection)
+
+    assert clock.slept == []
+    store.database.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "busy"),
+    [
+        (sqlite3.SQLITE_BUSY, True),
+        (sqlite3.SQLITE_BUSY_RECOVERY, True),  # another process mends what one left that died
+        (sqlite3.SQLITE_IOERR, False),
+    ],
+)
+def test_the_lock_of_others_is_known_by_its_code(code, busy):
+    found = sqlite3.OperationalError("whatever it says")
+    found.sqlite_errorcode = code
+
+    assert module._is_busy(OperationalError("BEGIN IMMEDIATE", None, found)) is busy
 
 
 def test_a_writer_waits_for_the_lock_no_longer_than_it_should(tmp_path, monkeypatch):
@@ -191,4 +250,26 @@ def test_a_database_that_takes_no_write_is_found_although_a_transaction_begins(t
 
     with pytest.raises(DatabaseUnavailable, match="read-only"):
         schema.try_writing(database)
+    database.close()
+
+
+def test_what_need_not_last_waits_for_no_disk_and_what_comes_after_it_does(database):
+    asked = "PRAGMA synchronous" if database.is_sqlite else "SHOW synchronous_commit"
+
+    def synced(**how):
+        with database.writing(**how) as connection:
+            return connection.exec_driver_sql(asked).scalar()
+
+    found = [synced(), synced(durable=False), synced()]
+
+    assert found == ([2, 1, 2] if database.is_sqlite else ["on", "off", "on"])
+
+
+def test_a_change_that_fails_and_need_not_last_leaves_the_next_one_durable(tmp_path):
+    database = Database(f"sqlite:///{tmp_path / 'a.db'}")
+    with pytest.raises(DatabaseUnavailable), database.writing(durable=False) as connection:
+        connection.exec_driver_sql("nonsense")
+
+    with database.writing() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
     database.close()

@@ -45,7 +45,7 @@ def explained(database):
 
     def explain(connection, cursor, statement, parameters, context, many):
         if statement.startswith(("SELECT", "UPDATE", "DELETE")) or " SELECT " in statement:
-            cursor.execute(f"{how} {statement}", parameters)
+            cursor.execute(f"{how} {statement}", parameters[0] if many else parameters)
             found.append((statement, cursor.fetchall()))
 
     event.listen(database._engine, "before_cursor_execute", explain)

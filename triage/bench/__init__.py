@@ -61,8 +61,9 @@ def run(
 
     *directory* is where, by default beside the spool. Where the site's database is PostgreSQL
     it is measured too, in a schema of its own, unless *sqlite* is asked for. Raises UsageError
-    for a place that will not do, and TriageError when the first part fails; what fails after that
-    ends it, and what was measured until then is returned.
+    for a place that will not do, ModelUnusable and what else a model cannot be opened for that
+    the settings name, all of them before anything is measured, and TriageError when the first
+    part fails; what fails after that ends it, and what was measured until then is returned.
     """
     url = "" if sqlite or settings.database.url.startswith("sqlite") else settings.database.url
     beside = directory or settings.spool.directory.absolute().parent
@@ -131,14 +132,14 @@ def _capacity(report: Report, whole: Together) -> Capacity:
 
 
 def _scorer(settings: Settings) -> "tuple[Scorer | None, str]":
-    """Load the site's model; without one, say why in a sentence."""
+    """Load the site's model; where it has none, say why in a sentence."""
     try:
         chosen_paths(settings.model)
-        from triage.model.scorer import open_scorer
-
-        return open_scorer(settings.model), ""
     except ModelUnusable as error:
         return None, str(error)
+    from triage.model.scorer import open_scorer
+
+    return open_scorer(settings.model), ""
 
 
 @contextmanager

@@ -8,9 +8,8 @@ from pathlib import Path
 from triage.bench import objects
 from triage.dicom.transcode import transcode
 from triage.errors import DecodersUnavailable, TriageError
-from triage.model.cores import usable_cores
 from triage.pipeline.decoder import Outcome
-from triage.pipeline.decoders import Decoders
+from triage.pipeline.decoders import Decoders, decoders_here
 from triage.pipeline.wire import Kind, Request, Unread
 
 SECONDS = 1.5  # of one measurement, about
@@ -25,7 +24,7 @@ class Decoded:
     name: str  # of the transfer syntax
     bytes: int  # of the object's file
     milliseconds: float | None = None  # of one image in one process
-    per_second: float | None = None  # images, by as many processes as there are cores
+    per_second: float | None = None  # images, by as many processes as the daemon has
     reason: str = ""  # why it could not be measured
 
 
@@ -36,7 +35,7 @@ def measure(folder: Path, side: int, resize: str) -> Iterator[Decoded]:
     """
     folder.mkdir()
     source = next(iter(objects.write(objects.large_pixels(), folder / "native", 1)))
-    with Decoders(1) as one, Decoders(usable_cores()) as all_of_them:
+    with Decoders(1) as one, Decoders(decoders_here()) as all_of_them:
         for decoders in (one, all_of_them):
             if not decoders.ready():
                 raise DecodersUnavailable(f"no decoding process starts: {decoders.problem}")
@@ -53,7 +52,7 @@ def measure(folder: Path, side: int, resize: str) -> Iterator[Decoded]:
 
 def _measured(row: Decoded, request: Request, one: Decoders, all_of_them: Decoders) -> Decoded:
     count = max(1, round(SECONDS / _seconds(one, request, 1)))
-    together = usable_cores() * count
+    together = decoders_here() * count
     return replace(
         row,
         milliseconds=1000 * _seconds(one, request, count) / count,

@@ -11,7 +11,7 @@ from triage.model.scorer import Scorer
 from triage.model.specimens import specimens
 from triage.settings import ModelSettings
 
-BATCHES = (1, 2, 4, 8, 16)
+BATCHES = (1, 2, 4, 8, 16)  # and what passes the engine together in the daemon
 SECONDS = 0.7  # of one measurement, at least
 
 
@@ -44,7 +44,7 @@ def measure(settings: ModelSettings, chosen: Scorer) -> Iterator[Scored | Failed
     for kind in dict.fromkeys([own, *kinds]):
         try:
             scorer = chosen if kind == own else _opened(settings, kind)
-            for batch in BATCHES:
+            for batch in sorted({*BATCHES, scorer.batch}):
                 yield Scored(
                     backend=kind.backend,
                     device=kind.device,

@@ -69,6 +69,17 @@ class Requests:
             # pynetdicom has a thread of its own for an N-EVENT-REPORT; answers go in turn.
             association.dimse.msg_queue.put((context_id, request))
             return
+        self._serve_one(association, serve, request, context_id)
+        # pynetdicom would look again for this in a millisecond, and the next is often there before.
+        while association.is_established and not association._sent_abort:
+            next_id, following = association.dimse.get_msg(block=False)
+            if following is None:
+                return
+            self._serve_one(association, serve, following, next_id)
+
+    def _serve_one(
+        self, association: Association, serve: Serve, request: Any, context_id: int
+    ) -> None:
         fault = find_fault(request, association, context_id)
         if fault is None:
             serve(request, context_id)

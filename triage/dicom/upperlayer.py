@@ -105,7 +105,8 @@ class _Inbox(_Announced):
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         if not block:
-            self._news.wait(LOOK)
+            if self.empty():
+                self._news.wait(LOOK)
             # Cleared before the look: what is said from here on is there at the next one.
             self._news.clear()
         return super().get(block, timeout)

@@ -16,6 +16,7 @@ from typing import Self
 
 from triage import logs
 from triage.core.reasons import Code
+from triage.model.cores import usable_cores
 from triage.pipeline.decoder import Decoder, Lost, Outcome
 from triage.pipeline.wire import Request, Unread
 
@@ -30,10 +31,17 @@ DECODE_TIME = 30.0
 SLOW_AFTER = 2.0
 RETRY_STARTING = 5.0  # seconds until another try when a process could not be started
 BEAT = 1.0  # seconds, the longest time between two heartbeats
+FEWEST = 2  # one for a slow view, one for all others
+MOST = 16  # each takes some 75 MB
+
+
+def decoders_here() -> int:
+    """Return how many a daemon of this machine has: one a core, within bounds."""
+    return max(FEWEST, min(usable_cores(), MOST))
 
 
 class Decoders:
-    """As many decoding processes as asked for, replaced when they end.
+    """Decoding processes, `count` of them, replaced when they end.
 
     Only the thread that lives as long as this process may use it: the kernel
     ends a decoder with the thread that started it (`decode.confine`).
@@ -48,7 +56,7 @@ class Decoders:
         slow_after: float = SLOW_AFTER,
     ) -> None:
         """Start none yet. *beat* is called about every BEAT seconds while anybody waits."""
-        self._count = count
+        self.count = count
         self._beat = beat
         self._time_limit = time_limit
         self._slow_after = slow_after
@@ -125,7 +133,7 @@ class Decoders:
             self._remove(self._decoders[-1])
 
     def _work_on(self) -> None:
-        while len(self._decoders) < self._count and time.monotonic() >= self._start_at:
+        while len(self._decoders) < self.count and time.monotonic() >= self._start_at:
             try:
                 self._decoders.append(Decoder())
             except OSError as error:

@@ -5,8 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from triage import logs
 from triage.core.reasons import code_of
@@ -47,7 +46,7 @@ class Intake:
         self._rules = rules
         self._wake = wake
         self._tally = tally
-        self._beside_the_disk = ThreadPoolExecutor(READERS, thread_name_prefix="header")
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="header")
 
     def keep(self, arrival: Arrival) -> None:
         """Return when bytes and row survive a power cut; count what it came to.
@@ -71,9 +70,9 @@ class Intake:
         While the disk makes them safe the header is read; they get no name before that is well.
         """
         parts = arrival.preamble, *arrival.fragments
-        reading = cache(lambda: self._beside(lambda: self._read(arrival)))
-        kept = self._spool.keep(arrival.digest, parts, check=lambda: reading().result)
-        header, instance = reading().result()
+        reading = _Beside(self._readers, lambda: self._read(arrival))
+        kept = self._spool.keep(arrival.digest, parts, check=reading.begin)
+        header, instance = reading.result()
 
         def write() -> KeptFile:
             if self._spool.holds(arrival.digest, instance.size):
@@ -100,13 +99,6 @@ class Intake:
         tell_moves(filed.moves)
         return filed.outcome
 
-    def _beside(self, work: Callable[[], T]) -> Future[T]:
-        """Have something done while the disk works. Raises MemoryError where no thread is left."""
-        try:
-            return self._beside_the_disk.submit(work)
-        except RuntimeError as error:
-            raise MemoryError("no thread is to be had") from error
-
     def _read(self, arrival: Arrival) -> tuple[Header, Instance]:
         """Return the header, and what is to be filed. Raises BadInstance."""
         header = read_header(*arrival.fragments, transfer_syntax_uid=arrival.transfer_syntax_uid)
@@ -118,6 +110,46 @@ class Intake:
             calling_ae_title=arrival.calling_ae_title,
             calling_address=arrival.calling_address,
         )
+
+
+class _Beside(Generic[T]):
+    """Work that a thread does while ours waits for the disk."""
+
+    def __init__(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> None:
+        self._threads = threads
+        self._work: Callable[[], T] | None = work
+        self._future: Future[T] | None = None
+
+    def begin(self) -> Callable[[], T]:
+        """Have it begun, unless it is, and return `result`.
+
+        Raises MemoryError where no thread is left.
+        """
+        self._begun()
+        return self.result
+
+    def result(self) -> T:
+        """Wait for it; return what it gives, or raise what it raises."""
+        try:
+            return self._begun().result()
+        except BaseException:
+            # The error knows all who saw it, and so would hold the object as we would hold it.
+            self._future = None
+            raise
+
+    def _begun(self) -> Future[T]:
+        if self._future is None:
+            try:
+                self._future = self._threads.submit(self._do)
+            except RuntimeError as error:
+                self._work = None  # what was submitted stays in the queue, and is to hold no object
+                raise MemoryError("no thread is to be had") from error
+        return self._future
+
+    def _do(self) -> T:
+        if self._work is None:
+            raise MemoryError
+        return self._work()
 
 
 def _failure(error: Exception) -> Kept:

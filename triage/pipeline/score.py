@@ -21,9 +21,8 @@ from triage import logs, priority
 from triage.core.reasons import code_of
 from triage.core.tally import NOT_SCORED, PROBABILITY, SCORE_WAIT, SCORED, Tally
 from triage.errors import DatabaseUnavailable, ScorerBroken
-from triage.model.cores import usable_cores
 from triage.pipeline.channel import Channel, Orphaned, ScorerState
-from triage.pipeline.decoders import Decoders
+from triage.pipeline.decoders import Decoders, decoders_here
 from triage.pipeline.holder import holder, is_dead
 from triage.pipeline.loading import Loader
 from triage.pipeline.moves import tell_moves
@@ -46,10 +45,11 @@ from triage.store.spool import Spool
 log = logs.get(__name__)
 
 POLL = 1.0  # seconds between looks at the queue when nobody wakes us; another daemon may feed it
-BATCH = 16  # views that are held at once, or two of the network's batches where that is more
+# Views that are held at once, or two for each decoder, or two of the network's batches.
+BATCH = 16
+LOOK_EVERY = 0.02  # seconds between looks while every decoder is busy
 SLOW = 64  # slow views that are held besides: more than hang unless a whole disk does
 FINISH = 5.0  # seconds to end what is on its way when the parent is gone; it waits for 10
-MIN_DECODERS = 2  # one for a slow view, one for all others
 
 
 BROKEN = os.EX_TEMPFAIL  # exit status: the network no longer works, whatever the view
@@ -66,7 +66,8 @@ class ScoringProcess:
         self._spool = Spool(settings.spool.directory, settings.spool.min_free)
         self._name = holder(os.getpid())
         self._busy = False
-        self._decoders = Decoders(max(MIN_DECODERS, min(usable_cores(), BATCH)), beat=self._beat)
+        self._look_again = 0.0  # when the queue is looked at though every decoder is busy
+        self._decoders = Decoders(decoders_here(), beat=self._beat)
         # The decoders start beside torch, which takes longer.
         self._model = Loader(settings.model, self._database, channel, self._decoders.tend)
         threading.Thread(target=self._keep_holds, name="holds", daemon=True).start()
@@ -111,8 +112,14 @@ class ScoringProcess:
 
     def _turn(self, views: Views[Work]) -> bool:
         """Take views in, wait for some to be through, save them; say whether there were any."""
-        room = max(BATCH, 2 * views.batch) + min(self._decoders.slow, SLOW) - len(views)
-        if room > 0 and self._decoders.ready():  # else the log says why; the views wait
+        most = max(BATCH, 2 * views.batch, 2 * self._decoders.count)
+        room = most + min(self._decoders.slow, SLOW) - len(views)
+        # Each look takes the database's turn, which whoever sends an image waits for.
+        now, patience = time.monotonic(), POLL
+        if views.decoding >= self._decoders.count and now < self._look_again:
+            patience = self._look_again - now
+        elif room > 0 and self._decoders.ready():  # else the log says why; the views wait
+            self._look_again = now + LOOK_EVERY
             for work in hold_views(self._database, self._name, room, _now):
                 path = self._spool.path(work.digest)
                 views.put(work, Source(study_type=work.study_type, path=path, frame=work.frame))
@@ -120,7 +127,7 @@ class ScoringProcess:
         if not views:
             return False
         started = time.perf_counter()
-        results = _through(views, self._channel.fileno())
+        results = _through(views, patience, self._channel.fileno())
         if not results:
             return True
         saved = self._save(results)
@@ -137,7 +144,7 @@ class ScoringProcess:
         """Save what is on its way, so that nobody has to begin it again; not for long."""
         until = time.monotonic() + FINISH
         while views and time.monotonic() < until:
-            self._save(_through(views))
+            self._save(_through(views, POLL))
 
     def _beat(self) -> None:
         """Say that we live while decoders work; that the parent is gone is noticed elsewhere."""
@@ -216,8 +223,8 @@ def _count(saved: Saved, tally: Tally) -> None:
             tally.observe(SCORE_WAIT, (now - result.work.new_since).total_seconds())
 
 
-def _through(views: Views[Work], wake: int | None = None) -> list[Result]:
-    return [Result(work=work, **vars(verdict)) for work, verdict in views.take(POLL, wake)]
+def _through(views: Views[Work], seconds: float, wake: int | None = None) -> list[Result]:
+    return [Result(work=work, **vars(verdict)) for work, verdict in views.take(seconds, wake)]
 
 
 def main() -> None:

@@ -1,20 +1,26 @@
 """The class activation maps of the views, kept beside their probabilities."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from triage.core.activation import CoarseMap, ScoredView
 from triage.core.study import InstanceState, ViewState
 from triage.store.database import Database
 from triage.store.tables import activation, instance, view
 
+# Made once; see `triage.store.derive`.
+_DELETE = delete(activation).where(activation.c.view_id == bindparam("of_view"))
+_INSERT = insert(activation)
 
-def keep_map(connection: Connection, view_id: int, new: CoarseMap | None) -> None:
-    """Replace the view's map, in the transaction that replaces its probability."""
-    connection.execute(delete(activation).where(activation.c.view_id == view_id))
-    if new is not None:
-        connection.execute(insert(activation).values(view_id=view_id, **asdict(new)))
+
+def keep_maps(connection: Connection, new: Mapping[int, CoarseMap | None]) -> None:
+    """Replace the views' maps, in the transaction that replaces their probabilities."""
+    connection.execute(_DELETE, [{"of_view": view_id} for view_id in new])
+    maps = [{"view_id": view_id, **asdict(each)} for view_id, each in new.items() if each]
+    if maps:
+        connection.execute(_INSERT, maps)
 
 
 def scored_views(database: Database, study_id: int) -> list[ScoredView]:

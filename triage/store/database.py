@@ -99,20 +99,23 @@ class Database:
             connection.execute(select(1))
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self, *, durable: bool = True) -> Iterator[Connection]:
         """Change the database; on leaving, the change is durable or none of it happened.
 
-        Raises DatabaseUnavailable.
+        What is not *durable* happens too, and is seen by all; a power cut may undo it, and nothing
+        else with it. It waits for no disk. Raises DatabaseUnavailable.
         """
         with self._translated():
             if not self.is_sqlite:
                 with self._engine.begin() as connection:
+                    if not durable:
+                        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
                     yield connection
                 return
             if not self._turn.acquire(timeout=LOCK_WAIT):
                 raise DatabaseUnavailable(f"{self.name}: busy for {LOCK_WAIT} s")
             try:
-                with self._engine.connect() as plain:
+                with self._engine.connect() as plain, _syncing(plain, durable=durable):
                     connection = plain.execution_options(writes=True)
                     with connection.begin():
                         yield connection
@@ -192,6 +195,20 @@ def _sqlite(url: str) -> Engine:
     if not folder.is_dir():
         raise ConfigurationError(f"database.url: the folder {folder} does not exist; create it")
     return engine
+
+
+@contextmanager
+def _syncing(connection: Connection, *, durable: bool) -> Iterator[None]:
+    """Let SQLite sync at a commit, or leave that to the next commit that does."""
+    if durable:
+        yield
+        return
+    plain: Any = connection.connection.driver_connection
+    plain.execute("PRAGMA synchronous=NORMAL")
+    try:
+        yield
+    finally:
+        plain.execute("PRAGMA synchronous=FULL")
 
 
 def _begin_writing(connection: Connection) -> None:

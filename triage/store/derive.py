@@ -1,8 +1,9 @@
 """Keeps a study's row equal to what its views say."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
@@ -23,6 +24,7 @@ from triage.core.studytype import StudyType
 from triage.core.worklist import Band, Cause, Move, Place, place
 from triage.store.tables import history, instance, study, view
 
+TOGETHER = 8  # studies whose rows are derived together; for more, PostgreSQL may read all views
 # A study always has instances; if none of them counts, they came again elsewhere.
 MOVED = reason(Code.INSTANCE_REPLACED, "its images were sent again as part of another study")
 
@@ -41,9 +43,11 @@ BACK = (Cause.IMAGE_AFTER_READING, Cause.UNREAD)  # what brings a study back tha
 
 # Made once, and one statement where two would do: every change of a study asks them.
 STUDY = select(study).where(study.c.id == bindparam("study"))
+_STUDIES = select(study).where(study.c.id.in_(bindparam("studies", expanding=True)))
 _UPDATE = update(study).where(study.c.id == bindparam("study"))
-_CONTENTS = (
+_CONTENTS_OF_ANY = (
     select(
+        instance.c.study_id,
         instance.c.id.label("instance_id"),
         instance.c.study_type,
         instance.c.side,
@@ -60,9 +64,12 @@ _CONTENTS = (
         view.c.reason,
     )
     .outerjoin(view, view.c.instance_id == instance.c.id)
-    .where(instance.c.study_id == bindparam("study"))
     .where(instance.c.state != InstanceState.REPLACED)
     .order_by(view.c.id, instance.c.id)
+)
+_CONTENTS = _CONTENTS_OF_ANY.where(instance.c.study_id == bindparam("study"))
+_CONTENTS_OF_MANY = _CONTENTS_OF_ANY.where(
+    instance.c.study_id.in_(bindparam("studies", expanding=True))
 )
 _RECORD = insert(history)
 
@@ -76,8 +83,13 @@ def record(
     actor: str | None = None,
 ) -> None:
     """Add a line to the study's history."""
-    line = {"study_id": study_id, "at": now, "kind": kind, "detail": detail, "actor": actor}
-    connection.execute(_RECORD, line)
+    connection.execute(_RECORD, _line(study_id, now, kind, detail, actor))
+
+
+def _line(
+    study_id: int, now: datetime, kind: str, detail: str | None, actor: str | None = None
+) -> dict[str, object]:
+    return {"study_id": study_id, "at": now, "kind": kind, "detail": detail, "actor": actor}
 
 
 def lock_studies(connection: Connection, study_ids: Iterable[int]) -> None:
@@ -149,8 +161,62 @@ def refresh(
     Call it after every change of its instances, views or wait, in the same
     transaction, with the study locked.
     """
-    row = connection.execute(STUDY, {"study": study_id}).one()
-    contents = connection.execute(_CONTENTS, {"study": study_id}).all()
+    (derived,) = refresh_all(connection, {study_id: cause}, now, close=close)
+    return derived
+
+
+def refresh_all(
+    connection: Connection, causes: Mapping[int, Cause], now: datetime, *, close: bool = False
+) -> list[Derived]:
+    """Do the same for several studies, each with its cause; in the order of *causes*.
+
+    Some together take as many statements as one: whoever brings an image waits for them.
+    """
+    derived: list[Derived] = []
+    waiting = iter(causes.items())
+    while some := dict(islice(waiting, TOGETHER)):
+        derived += _refresh(connection, some, now, close=close)
+    return derived
+
+
+def _refresh(
+    connection: Connection, causes: Mapping[int, Cause], now: datetime, *, close: bool
+) -> list[Derived]:
+    if len(causes) == 1:  # as for every image that comes
+        (only,) = causes
+        rows = connection.execute(STUDY, {"study": only}).all()
+        contents = {only: [*connection.execute(_CONTENTS, {"study": only})]}
+    else:
+        these = {"studies": list(causes)}
+        rows = connection.execute(_STUDIES, these).all()
+        contents = {study_id: [] for study_id in causes}
+        for found in connection.execute(_CONTENTS_OF_MANY, these):
+            contents[found.study_id].append(found)
+    changes = {
+        row.id: _derive(row, contents[row.id], now, causes[row.id], close=close) for row in rows
+    }
+    connection.execute(_UPDATE, [changes[study_id].values for study_id in causes])
+    if lines := [change.line for change in changes.values() if change.line]:
+        connection.execute(_RECORD, lines)
+    return [changes[study_id].derived for study_id in causes]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Change:
+    values: dict[str, object]  # of the study's row
+    line: dict[str, object] | None  # of its history
+    derived: Derived
+
+
+def _derive(
+    row: Row[*tuple[Any, ...]],
+    contents: Sequence[Row[*tuple[Any, ...]]],
+    now: datetime,
+    cause: Cause,
+    *,
+    close: bool,
+) -> _Change:
+    """Say what becomes of the study's *row*, given its instances with their views."""
     views = _views(contents)
     closed = close or row.completed_at is not None
     assessment = assess(
@@ -163,10 +229,15 @@ def refresh(
     label = score.label if score else None
     probability = score.probability if score else None
     where = place(overdue=row.overdue, label=label, probability=probability)
-    connection.execute(
-        _UPDATE,
-        {
-            "study": study_id,
+    move = _move(row, where, score, cause)
+    line = None
+    if assessment.status not in (row.status, StudyStatus.RECEIVING):
+        line = _line(row.id, now, assessment.status.value, _outcome(assessment))
+    elif move and move.before and move.before.band != where.band and cause not in TOLD:
+        line = _line(row.id, now, "moved", _moved(move, assessment))
+    return _Change(
+        values={
+            "study": row.id,
             "status": assessment.status,
             "completed_at": (row.completed_at or now) if closed else None,
             "reason": assessment.reason,
@@ -180,13 +251,11 @@ def refresh(
             "band": where.band,
             "weight": where.weight,
         },
+        line=line,
+        derived=Derived(
+            study_instance_uid=row.study_instance_uid, status=assessment.status, move=move
+        ),
     )
-    move = _move(row, where, score, cause)
-    if assessment.status not in (row.status, StudyStatus.RECEIVING):
-        _record_outcome(connection, study_id, now, assessment)
-    elif move and move.before and move.before.band != where.band and cause not in TOLD:
-        record(connection, study_id, now, "moved", _moved(move, assessment))
-    return Derived(study_instance_uid=row.study_instance_uid, status=assessment.status, move=move)
 
 
 def _move(
@@ -222,14 +291,11 @@ def _first_type(views: list[View]) -> StudyType | None:
     return next((view.study_type for view in views if view.study_type), None)
 
 
-def _record_outcome(
-    connection: Connection, study_id: int, now: datetime, assessment: Assessment
-) -> None:
-    detail = assessment.reason
+def _outcome(assessment: Assessment) -> str | None:
     if assessment.status is StudyStatus.SCORED and assessment.score is not None:
         score = assessment.score
-        detail = (
+        return (
             f"{score.label} {score.probability:.4f}, "
             f"{assessment.views_scored} of {assessment.views} views, {score.model}"
         )
-    record(connection, study_id, now, assessment.status.value, detail)
+    return assessment.reason

@@ -1,5 +1,6 @@
 """Keeps each instance's part in its study right: what stands for which exposure."""
 
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -68,12 +69,18 @@ def _alike(known: frozenset[str]) -> Select[tuple[int]]:
     )
 
 
-def holds_raw_images(connection: Connection, study_id: int) -> bool:
-    """Say whether how the study's views come out may change how its instances stand."""
-    raw = select(instance.c.id).where(
-        instance.c.study_id == study_id, _CANDIDATE, instance.c.intent == Intent.PROCESSING
-    )
-    return connection.execute(raw.limit(1)).first() is not None
+def with_raw_images(connection: Connection, study_ids: Iterable[int]) -> list[int]:
+    """Return those of the studies in which how views come out may change how instances stand."""
+    return list(connection.execute(_WITH_RAW, {"studies": list(study_ids)}).scalars())
+
+
+_WITH_RAW = (
+    select(instance.c.study_id)
+    .distinct()
+    .where(instance.c.study_id.in_(bindparam("studies", expanding=True)))
+    .where(_CANDIDATE, instance.c.intent == Intent.PROCESSING)
+    .order_by(instance.c.study_id)
+)
 
 
 def settle(connection: Connection, study_id: int) -> None:

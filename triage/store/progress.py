@@ -9,7 +9,7 @@ from triage.core.completion import CLOCK_SLACK, is_complete
 from triage.core.study import Growth, Patience, ReadingState, StudyStatus
 from triage.core.worklist import Cause, Move
 from triage.store.database import Database
-from triage.store.derive import lock_studies, record, refresh
+from triage.store.derive import lock_studies, record, refresh_all
 from triage.store.tables import study
 
 BATCH = 200  # studies a transaction, so that no tick holds the database for long
@@ -31,26 +31,25 @@ def complete_studies(
     ids = _ids(database, receiving & due, study.c.last_received_at)
     if not ids:
         return []
-    done = []
     with database.writing() as connection:
         lock_studies(connection, ids)
         rows = connection.execute(
-            select(
-                study.c.id,
-                study.c.study_instance_uid,
-                study.c.opened_at,
-                study.c.last_received_at,
-            )
+            select(study.c.id, study.c.opened_at, study.c.last_received_at)
             .where(study.c.id.in_(ids), receiving)
             .order_by(study.c.id)
         ).all()
-        for row in rows:
-            # An image may have come between the look and the lock.
-            growth = Growth(opened_at=row.opened_at, last_received_at=row.last_received_at)
-            if is_complete(growth, now, patience):
-                status = refresh(connection, row.id, now, close=True).status
-                done.append((row.study_instance_uid, status))
-    return done
+        # An image may have come between the look and the lock.
+        complete = {
+            row.id: Cause.DERIVED_AGAIN
+            for row in rows
+            if is_complete(
+                Growth(opened_at=row.opened_at, last_received_at=row.last_received_at),
+                now,
+                patience,
+            )
+        }
+        derived = refresh_all(connection, complete, now, close=True)
+    return [(each.study_instance_uid, each.status) for each in derived]
 
 
 def mark_overdue(database: Database, now: datetime, max_wait: float) -> list[Move]:
@@ -87,11 +86,10 @@ def _set(
 def _mark(connection: Connection, ids: list[int], now: datetime, *, overdue: bool) -> list[Move]:
     connection.execute(update(study).where(study.c.id.in_(ids)).values(overdue=overdue))
     cause = Cause.OVERDUE if overdue else Cause.NO_LONGER_OVERDUE
-    moves = []
     for study_id in ids:
         record(connection, study_id, now, cause.value)
-        moves.append(refresh(connection, study_id, now, cause).move)
-    return [move for move in moves if move]
+    derived = refresh_all(connection, dict.fromkeys(ids, cause), now)
+    return [each.move for each in derived if each.move]
 
 
 def _ids(database: Database, which: ColumnElement[bool], first: ColumnElement[Any]) -> list[int]:

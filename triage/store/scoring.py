@@ -11,18 +11,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, or_, select, update
 
 from triage.core.activation import CoarseMap
 from triage.core.reasons import Code, reason
 from triage.core.study import InstanceState, ViewState
 from triage.core.studytype import StudyType
 from triage.core.worklist import Cause, Move
-from triage.store.activations import keep_map
+from triage.store.activations import keep_maps
 from triage.store.database import Database
-from triage.store.derive import Derived, lock_studies, refresh
-from triage.store.exposures import holds_raw_images, settle
+from triage.store.derive import Derived, lock_studies, refresh_all
+from triage.store.exposures import settle, with_raw_images
 from triage.store.tables import instance, study, view
 
 # Renewed by the scorer while it lives; what a dead machine held waits this long for the others.
@@ -59,6 +60,55 @@ class Work:
     study_instance_uid: str
     sop_instance_uid: str
     new_since: datetime | None = None  # when it came; None for one that was scored before
+
+
+# Made once; see `triage.store.derive`.
+_TROUBLE = view.c.attempts + view.c.interruptions
+_NEXT = (
+    select(
+        view.c.id,
+        view.c.study_id,
+        view.c.frame,
+        view.c.scored_at,
+        _TROUBLE.label("trouble"),
+        instance.c.digest,
+        instance.c.study_type,
+        instance.c.sop_instance_uid,
+        instance.c.received_at,
+        study.c.study_instance_uid,
+    )
+    .join(instance, view.c.instance_id == instance.c.id)
+    .join(study, view.c.study_id == study.c.id)
+    .where(
+        view.c.state == ViewState.PENDING,
+        or_(
+            view.c.held_until.is_(None),
+            view.c.held_until < bindparam("now"),
+            view.c.held_until > bindparam("clock_was_set_back"),
+        ),
+    )
+    .where(instance.c.state == InstanceState.SCORABLE)
+    .order_by(_TROUBLE, view.c.id)
+    .limit(bindparam("most"))
+    .with_for_update(of=view, skip_locked=True)
+)
+_HOLD = (
+    update(view)
+    .where(view.c.id.in_(bindparam("views", expanding=True)))
+    .values(held_by=bindparam("scorer"), held_until=bindparam("until"))
+)
+_HELD = (
+    select(view.c.id, view.c.attempts, view.c.scored_at, view.c.probability)
+    .where(view.c.id.in_(bindparam("views", expanding=True)))
+    .where(view.c.held_by == bindparam("scorer"))
+    .order_by(view.c.id)
+    .with_for_update()
+)
+_SCORED = (
+    update(view)
+    .where(view.c.id == bindparam("scored_view"))
+    .values(held_by=None, held_until=None, state=ViewState.SCORED)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,42 +151,16 @@ def hold_views(
     *clock* is asked when the database's turn has come, for which a busy one lets wait
     as long as a hold lasts.
     """
-    trouble = view.c.attempts + view.c.interruptions
-    with database.writing() as connection:
+    with database.writing(durable=False) as connection:  # after a power cut nobody holds anything
         now = clock()
-        free = or_(
-            view.c.held_until.is_(None),
-            view.c.held_until < now,
-            view.c.held_until > now + 2 * HOLD,  # the clock was set back
-        )
-        rows = connection.execute(
-            select(
-                view.c.id,
-                view.c.study_id,
-                view.c.frame,
-                view.c.scored_at,
-                trouble.label("trouble"),
-                instance.c.digest,
-                instance.c.study_type,
-                instance.c.sop_instance_uid,
-                instance.c.received_at,
-                study.c.study_instance_uid,
-            )
-            .join(instance, view.c.instance_id == instance.c.id)
-            .join(study, view.c.study_id == study.c.id)
-            .where(view.c.state == ViewState.PENDING, free)
-            .where(instance.c.state == InstanceState.SCORABLE)
-            .order_by(trouble, view.c.id)
-            .limit(limit)
-            .with_for_update(of=view, skip_locked=True)
-        ).all()
+        asked = {"now": now, "clock_was_set_back": now + 2 * HOLD, "most": limit}
+        rows = connection.execute(_NEXT, asked).all()
         if not rows:
             return []
         rows = rows[:1] if rows[0].trouble else [row for row in rows if not row.trouble]
         connection.execute(
-            update(view)
-            .where(view.c.id.in_([row.id for row in rows]))
-            .values(held_by=scorer, held_until=clock() + HOLD)
+            _HOLD,
+            {"views": [row.id for row in rows], "scorer": scorer, "until": clock() + HOLD},
         )
     return [
         Work(
@@ -156,7 +180,7 @@ def hold_views(
 def renew_holds(database: Database, scorer: str, clock: Callable[[], datetime]) -> None:
     """Hold on to what this scorer works on, however long the batch takes."""
     mine = select(view.c.id).where(view.c.held_by == scorer)
-    with database.writing() as connection:
+    with database.writing(durable=False) as connection:
         # What somebody else is changing is passed over: to wait for it, with the others
         # locked, might be to wait for each other.
         ids = connection.execute(mine.with_for_update(skip_locked=True)).scalars().all()
@@ -174,19 +198,17 @@ def save_results(
     stored: dict[int, list[Result]] = {}  # by study
     with database.writing() as connection:
         lock_studies(connection, (result.work.study_id for result in results))
-        for result in results:
-            if _store(connection, scorer, result, now):
-                stored.setdefault(result.work.study_id, []).append(result)
-        for study_id in stored:
-            # A presentation that cannot be read gives its place back to the raw image.
-            if holds_raw_images(connection, study_id):
-                settle(connection, study_id)
+        for result in _store(connection, scorer, results, now):
+            stored.setdefault(result.work.study_id, []).append(result)
+        if not stored:
+            return Saved(results=(), studies=())
+        # A presentation that cannot be read gives its place back to the raw image.
+        for study_id in with_raw_images(connection, stored):
+            settle(connection, study_id)
+        causes = {study_id: _cause(of_study) for study_id, of_study in sorted(stored.items())}
         return Saved(
             results=tuple(result for of_study in stored.values() for result in of_study),
-            studies=tuple(
-                refresh(connection, study_id, now, _cause(of_study))
-                for study_id, of_study in sorted(stored.items())
-            ),
+            studies=tuple(refresh_all(connection, causes, now)),
         )
 
 
@@ -195,38 +217,58 @@ def _cause(results: Sequence[Result]) -> Cause:
     return Cause.SCORED if scored else Cause.NOT_SCORED
 
 
-def _store(connection: Connection, scorer: str, result: Result, now: datetime) -> bool:
-    mine = (view.c.id == result.work.view_id) & (view.c.held_by == scorer)
-    values: dict[str, object] = {"held_by": None, "held_until": None, "reason": result.reason}
-    if result.probability is not None:
-        values |= {
-            "state": ViewState.SCORED,
-            "probability": result.probability,
-            "threshold": result.threshold,
-            "model": result.model,
-            "scored_at": now,
-        }
+def _store(
+    connection: Connection, scorer: str, results: Sequence[Result], now: datetime
+) -> list[Result]:
+    """Store results of views that this scorer still holds; return those."""
+    asked = {"scorer": scorer, "views": [result.work.view_id for result in results]}
+    held = {row.id: row for row in connection.execute(_HELD, asked)}
+    mine: dict[int, Result] = {}
+    for result in results:
+        if result.work.view_id in held:  # and once only, should it have been taken twice
+            mine.setdefault(result.work.view_id, result)
+    scored = {key: result for key, result in mine.items() if result.probability is not None}
+    if scored:
+        connection.execute(
+            _SCORED,
+            [
+                {
+                    "scored_view": view_id,
+                    "probability": result.probability,
+                    "threshold": result.threshold,
+                    "model": result.model,
+                    "reason": result.reason,
+                    "scored_at": now,
+                }
+                for view_id, result in scored.items()
+            ],
+        )
+        keep_maps(connection, {view_id: result.map for view_id, result in scored.items()})
+    for view_id, result in mine.items():
+        if result.probability is None:
+            _store_failure(connection, held[view_id], result, now)
+    return list(mine.values())
+
+
+def _store_failure(
+    connection: Connection, held: Row[*tuple[Any, ...]], result: Result, now: datetime
+) -> None:
+    values: dict[str, object] = {
+        "held_by": None,
+        "held_until": None,
+        "reason": result.reason,
+        "attempts": held.attempts + 1,
+    }
+    if not result.final and held.attempts + 1 < MAX_ATTEMPTS:
+        values["held_until"] = now + RETRY_AFTER * 4**held.attempts
+    elif _is_lost(result) and held.scored_at is not None and held.probability is not None:
+        # That its file is gone says nothing against the score which it had.
+        values |= {"state": ViewState.SCORED, "reason": f"{result.reason}; {SCORE_STAYS}"}
     else:
-        held = connection.execute(
-            select(view.c.attempts, view.c.scored_at, view.c.probability).where(mine)
-        ).one_or_none()
-        if held is None:
-            return False
-        values["attempts"] = held.attempts + 1
-        if not result.final and held.attempts + 1 < MAX_ATTEMPTS:
-            values["held_until"] = now + RETRY_AFTER * 4**held.attempts
-        elif _is_lost(result) and held.scored_at is not None and held.probability is not None:
-            # That its file is gone says nothing against the score which it had.
-            values |= {"state": ViewState.SCORED, "reason": f"{result.reason}; {SCORE_STAYS}"}
-        else:
-            values |= {"state": ViewState.FAILED, "probability": None}
-            if not result.final:
-                values["reason"] = f"{result.reason}; {SET_ASIDE}"
-    if connection.execute(update(view).where(mine).values(**values)).rowcount != 1:
-        return False
-    if result.probability is not None:
-        keep_map(connection, result.work.view_id, result.map)
-    return True
+        values |= {"state": ViewState.FAILED, "probability": None}
+        if not result.final:
+            values["reason"] = f"{result.reason}; {SET_ASIDE}"
+    connection.execute(update(view).where(view.c.id == held.id).values(**values))
 
 
 def _is_lost(result: Result) -> bool:
@@ -264,8 +306,6 @@ def free_views_of_dead(
                 .where(view.c.id == row.id, view.c.held_by == row.held_by)
                 .values(**values)
             )
-        derived = [
-            refresh(connection, study_id, now, Cause.SCORER_CRASHED)
-            for study_id in sorted({row.study_id for row in dead})
-        ]
+        studies = sorted({row.study_id for row in dead})
+        derived = refresh_all(connection, dict.fromkeys(studies, Cause.SCORER_CRASHED), now)
     return Freed(views=len(dead), moves=tuple(each.move for each in derived if each.move))

@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 
 from triage.core.study import ViewState
+from triage.core.worklist import Cause
 from triage.store.database import Database
-from triage.store.derive import lock_studies, refresh
+from triage.store.derive import lock_studies, refresh_all
 from triage.store.tables import view
 
 PAGE = 1000  # views a transaction
@@ -59,5 +60,4 @@ def _explain(
     waits = (view.c.state == ViewState.PENDING) & view.c.held_by.is_(None)
     ids = [row.id for row in views]
     connection.execute(update(view).where(view.c.id.in_(ids), waits).values(reason=why))
-    for study_id in studies:
-        refresh(connection, study_id, now)
+    refresh_all(connection, dict.fromkeys(studies, Cause.DERIVED_AGAIN), now)
