@@ -15,6 +15,7 @@ from triage.core.retention import Allowance
 from triage.doctor.files import check_files
 from triage.errors import SpoolUnavailable
 from triage.pipeline import reconcile
+from triage.pipeline.gather import gather
 from triage.pipeline.reconcile import AtStart, Kind, Reconciler
 from triage.settings import Settings
 from triage.store.files import set_aside
@@ -409,6 +410,39 @@ def test_a_disk_that_fails_within_a_file_has_it_stay_where_it_is(site, monkeypat
     assert (found.kind, found.why) == (Kind.UNREADABLE, "Input/output error")
     assert (file.exists(), site.spool.quarantined()) == (True, 0)
     assert kinds(site.reconcile()) == [Kind.ADOPTED]
+
+
+def test_for_want_of_memory_a_study_that_is_scored_again_stays_as_it_was_judged(site, monkeypatch):
+    site.receive("S")
+    site.score_all()
+
+    def in_vain(*_args, **_options):
+        raise MemoryError
+
+    monkeypatch.setattr("triage.dicom.header.read_excerpt", in_vain)
+    with capture_logs() as events:
+        site.rescorer().rescore(site.id("S"), datetime.now(UTC), "ada")
+
+    assert [event.get("reason") for event in events if event["event"] == "file_not_judged"] == [
+        "MemoryError"
+    ]
+    assert site.states("S") == ["pending"]
+
+
+def test_for_want_of_memory_a_file_in_a_folder_is_named_and_not_passed_over(
+    site, monkeypatch, tmp_path
+):
+    site.arrival("S")  # makes its file
+
+    def in_vain(*_args, **_options):
+        raise MemoryError
+
+    monkeypatch.setattr("triage.dicom.header.read_excerpt", in_vain)
+    found = gather([tmp_path / "made"], study_type=None, rules=RULES)
+
+    assert found.studies == []
+    (sentence,) = found.unreadable
+    assert sentence.endswith(".dcm: the memory does not suffice to read it")
 
 
 class Hidden(Spool):

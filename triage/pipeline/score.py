@@ -47,7 +47,6 @@ log = logs.get(__name__)
 POLL = 1.0  # seconds between looks at the queue when nobody wakes us; another daemon may feed it
 # Views that are held at once, or two for each decoder, or two of the network's batches.
 BATCH = 16
-LOOK_EVERY = 0.02  # seconds between looks while every decoder is busy
 SLOW = 64  # slow views that are held besides: more than hang unless a whole disk does
 FINISH = 5.0  # seconds to end what is on its way when the parent is gone; it waits for 10
 
@@ -66,7 +65,6 @@ class ScoringProcess:
         self._spool = Spool(settings.spool.directory, settings.spool.min_free)
         self._name = holder(os.getpid())
         self._busy = False
-        self._look_again = 0.0  # when the queue is looked at though every decoder is busy
         self._decoders = Decoders(decoders_here(), beat=self._beat)
         # The decoders start beside torch, which takes longer.
         self._model = Loader(settings.model, self._database, channel, self._decoders.tend)
@@ -114,12 +112,7 @@ class ScoringProcess:
         """Take views in, wait for some to be through, save them; say whether there were any."""
         most = max(BATCH, 2 * views.batch, 2 * self._decoders.count)
         room = most + min(self._decoders.slow, SLOW) - len(views)
-        # Each look takes the database's turn, which whoever sends an image waits for.
-        now, patience = time.monotonic(), POLL
-        if views.decoding >= self._decoders.count and now < self._look_again:
-            patience = self._look_again - now
-        elif room > 0 and self._decoders.ready():  # else the log says why; the views wait
-            self._look_again = now + LOOK_EVERY
+        if room > 0 and self._decoders.ready():  # else the log says why; the views wait
             for work in hold_views(self._database, self._name, room, _now):
                 path = self._spool.path(work.digest)
                 views.put(work, Source(study_type=work.study_type, path=path, frame=work.frame))
@@ -127,7 +120,7 @@ class ScoringProcess:
         if not views:
             return False
         started = time.perf_counter()
-        results = _through(views, patience, self._channel.fileno())
+        results = _through(views, self._channel.fileno())
         if not results:
             return True
         saved = self._save(results)
@@ -144,7 +137,7 @@ class ScoringProcess:
         """Save what is on its way, so that nobody has to begin it again; not for long."""
         until = time.monotonic() + FINISH
         while views and time.monotonic() < until:
-            self._save(_through(views, POLL))
+            self._save(_through(views))
 
     def _beat(self) -> None:
         """Say that we live while decoders work; that the parent is gone is noticed elsewhere."""
@@ -223,8 +216,8 @@ def _count(saved: Saved, tally: Tally) -> None:
             tally.observe(SCORE_WAIT, (now - result.work.new_since).total_seconds())
 
 
-def _through(views: Views[Work], seconds: float, wake: int | None = None) -> list[Result]:
-    return [Result(work=work, **vars(verdict)) for work, verdict in views.take(seconds, wake)]
+def _through(views: Views[Work], wake: int | None = None) -> list[Result]:
+    return [Result(work=work, **vars(verdict)) for work, verdict in views.take(POLL, wake)]
 
 
 def main() -> None:

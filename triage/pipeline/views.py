@@ -107,11 +107,6 @@ class Views(Generic[T]):
         passing = self._passing[0] if self._passing else []
         return len(self._decoding) + len(self._decoded) + len(passing) + len(self._judged)
 
-    @property
-    def decoding(self) -> int:
-        """How many are with the decoders."""
-        return len(self._decoding)
-
     def put(self, item: T, source: Source) -> None:
         """Send a view on its way."""
         model = self._scorer.ensemble
