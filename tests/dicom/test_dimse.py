@@ -1,7 +1,9 @@
 """Requests that the receiver does not serve: each has its answer, or its end, and its line."""
 
+import gc
 import re
 import socket
+import weakref
 from contextlib import contextmanager
 from dataclasses import dataclass
 from struct import pack
@@ -297,3 +299,24 @@ def test_a_peer_that_does_not_wait_has_an_answer_to_each_request(listening):
 
     assert answers == [0x0000] * 4 + [0x0211] * 2
     assert len(listening.kept) == 3
+
+
+def test_an_object_leaves_the_memory_once_it_is_answered_whatever_follows_it(free_port):
+    came, alive = [], []
+
+    def keep(arrival):
+        alive.append(sum(fragment() is not None for fragment in came))
+        large = [each for each in arrival.fragments if isinstance(each, memoryview)]
+        came.extend(weakref.ref(fragment) for fragment in large)
+
+    gc.disable()  # it comes too late for large objects
+    try:
+        with receiving(free_port, keep), associated(free_port) as peer:
+            for _ in range(5):  # they wait for one another, and not for an answer
+                peer.sendall(b"".join(pdus.store_request(bytes(100_000))))
+            for _ in range(5):
+                assert pdus.elements_of(answer_of(peer))[STATUS] == bytes(2)
+    finally:
+        gc.enable()
+
+    assert (alive, len(came) >= 5) == ([0] * 5, True)

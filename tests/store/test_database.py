@@ -273,3 +273,15 @@ def test_a_change_that_fails_and_need_not_last_leaves_the_next_one_durable(tmp_p
     with database.writing() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
     database.close()
+
+
+def test_what_sqlite_says_outside_a_statement_is_a_database_that_is_away(tmp_path, monkeypatch):
+    def fail(*_args, **_options):
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(module, "_syncing", fail)
+    database = Database(f"sqlite:///{tmp_path / 'a.db'}")
+
+    with pytest.raises(DatabaseUnavailable, match="disk I/O error"), database.writing():
+        pass
+    database.close()

@@ -22,6 +22,7 @@ from triage import logs
 from triage.dicom.peer import peer_of
 from triage.dicom.sopclasses import VERIFICATION, is_stored, name_of
 from triage.dicom.traffic import Traffic
+from triage.dicom.upperlayer import DataSet
 
 # PS3.7 annex C.5, which 9.1.1.1.9 and 9.1.5.1.4 name for C-STORE and C-ECHO.
 UNRECOGNISED_OPERATION = 0x0211
@@ -78,6 +79,16 @@ class Requests:
             self._serve_one(association, serve, following, next_id)
 
     def _serve_one(
+        self, association: Association, serve: Serve, request: Any, context_id: int
+    ) -> None:
+        try:
+            self._answer(association, serve, request, context_id)
+        finally:
+            # pynetdicom keeps the request in hand until we return, and its parts each other.
+            if isinstance(data_set := getattr(request, "DataSet", None), DataSet):
+                data_set.let_go()
+
+    def _answer(
         self, association: Association, serve: Serve, request: Any, context_id: int
     ) -> None:
         fault = find_fault(request, association, context_id)

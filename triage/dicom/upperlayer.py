@@ -149,6 +149,10 @@ class DataSet(BytesIO):
         """The data set in pieces, in their order."""
         return tuple(self._fragments)
 
+    def let_go(self) -> None:
+        """Give the memory back; whoever has the fragments keeps them."""
+        self._fragments.clear()
+
     @property
     def digest(self) -> str:
         """What names the object's file (`triage.dicom.digest`); "" of one without a byte."""

@@ -146,7 +146,7 @@ class Database:
             raise DatabaseUnavailable(
                 f"{self.name}: its {CONNECTIONS} connections were all busy for {POOL_WAIT} s"
             ) from error
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, sqlite3.Error) as error:
             raise DatabaseUnavailable(f"{self.name}: {error}") from error
 
     def close(self) -> None:
@@ -208,7 +208,11 @@ def _syncing(connection: Connection, *, durable: bool) -> Iterator[None]:
     try:
         yield
     finally:
-        plain.execute("PRAGMA synchronous=FULL")
+        try:
+            plain.execute("PRAGMA synchronous=FULL")
+        except sqlite3.Error:  # nobody may have it who counts on the disk
+            connection.invalidate()
+            raise
 
 
 def _begin_writing(connection: Connection) -> None:
