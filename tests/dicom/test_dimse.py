@@ -3,8 +3,10 @@
 import gc
 import re
 import socket
+import threading
+import time
 import weakref
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from struct import pack
 
@@ -320,3 +322,58 @@ def test_an_object_leaves_the_memory_once_it_is_answered_whatever_follows_it(fre
         gc.enable()
 
     assert (alive, len(came) >= 5) == ([0] * 5, True)
+
+
+ABORTED = pack(">BBLBBBB", ABORT, 0, 4, 0, 0, 0, 0)  # PS3.8 9.3.8
+
+
+def test_what_waits_behind_an_abort_is_not_served(free_port):
+    kept, go_on = [], threading.Event()
+
+    def keep(arrival):
+        kept.append(arrival)
+        assert go_on.wait(30)
+
+    with receiving(free_port, keep) as (receiver, _), associated(free_port) as peer:
+        peer.sendall(b"".join(pdus.store_request(bytes(100))) * 3 + ABORTED)
+        wait_until(lambda: kept, "the first has come")
+        (association,) = receiver._server.active_associations
+        wait_until(association.acse.is_aborted, "the abort has come")
+        go_on.set()
+        wait_until(lambda: not receiver._server.active_associations, "it has ended")
+
+    assert len(kept) == 1
+
+
+def test_what_follows_a_request_that_ends_the_association_is_not_served(listening):
+    with associated(listening.port) as peer:
+        peer.sendall(sent(STORE) + sent(STORE, without=(MESSAGE_ID,)) + sent(STORE))
+        assert status_of(peer)[0] == 0
+        assert answer_of(peer)[0] == ABORT
+    wait_until(lambda: listening.named("association_ended"), "it has ended")
+
+    assert len(listening.kept) == 1
+
+
+def test_a_peer_that_sends_on_and_on_does_not_hold_up_the_end(free_port):
+    kept, answered = [], []
+
+    def send(peer):
+        with suppress(OSError, AssertionError):
+            while True:
+                peer.sendall(b"".join(pdus.store_request(bytes(100))))
+                assert answer_of(peer)[0] == pdus.DATA_TF
+                answered.append(1)
+
+    with receiving(free_port, kept.append) as (receiver, _), associated(free_port) as peer:
+        sender = threading.Thread(target=send, args=[peer])
+        sender.start()
+        wait_until(lambda: len(answered) > 20, "it sends")
+        begun = time.monotonic()
+        receiver.stop()
+        took = time.monotonic() - begun
+        sender.join(10)
+
+    assert not sender.is_alive()
+    assert took < 10  # and not the 20 s after which it is cut off
+    assert len(kept) - len(answered) in (0, 1)

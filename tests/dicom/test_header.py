@@ -17,10 +17,11 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+from tests.support import studies
 from triage.core.selection import ObjectKind, Rules, select
 from triage.core.study import Exposure, Intent, Side
 from triage.core.studytype import StudyType
-from triage.dicom import header
+from triage.dicom import digest, header
 from triage.dicom.evidence import read_evidence
 from triage.dicom.header import read_file_header, read_header
 from triage.dicom.radiograph import StudyHeader, digital_radiograph, save
@@ -265,3 +266,18 @@ def test_for_want_of_memory_no_object_is_called_bad(monkeypatch):
 
     with pytest.raises(MemoryError):
         read_header(encode(radiograph()), transfer_syntax_uid=ExplicitVRLittleEndian)
+
+
+def test_what_pydicom_calls_an_error_of_the_file_is_one_of_the_object(tmp_path, monkeypatch):
+    studies.write(tmp_path, studies.make("ODD", studies.picture(1)))
+    (file,) = tmp_path.glob("*.dcm")
+
+    def fail(*_args, **_options):
+        raise OSError("No tag to read")  # as it does, without a number of the system's
+
+    monkeypatch.setattr("triage.dicom.header.read_excerpt", fail)
+    with pytest.raises(BadInstance):
+        read_file_header(file)
+    monkeypatch.setattr("triage.dicom.digest.read_transfer_syntax", fail)
+    with pytest.raises(BadInstance):
+        digest.of_file(file)

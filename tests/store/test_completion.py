@@ -4,6 +4,7 @@ import pytest
 
 from tests.support.store import at
 from triage.core.study import StudyStatus
+from triage.core.studytype import StudyType
 from triage.errors import StudyClaimed
 from triage.store import reading
 from triage.store.progress import mark_overdue
@@ -284,3 +285,17 @@ def test_the_wait_after_a_reading_counts_from_the_image_that_ended_it(store):
 
     assert overdue(store, at(1050), 100) == []
     assert overdue(store, at(1101), 100) == ["1.1"]
+
+
+def test_studies_that_complete_together_each_have_the_part_of_their_first_view(store):
+    studies = [f"1.{number}" for number in range(1, 6)]
+    for number, study in enumerate(studies):
+        parts = [StudyType.HAND, StudyType.WRIST]
+        for image, part in enumerate(parts if number % 2 else reversed(parts)):
+            store.file(study, f"{study}.{image}", study_type=part)
+
+    store.complete(100)
+
+    assert [store.row(study).study_type for study in studies] == [
+        *("wrist", "hand", "wrist", "hand", "wrist")
+    ]

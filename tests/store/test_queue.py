@@ -5,8 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.support.store import at
+from triage.core.activation import CoarseMap
 from triage.core.study import StudyStatus
+from triage.core.worklist import Cause
 from triage.store import scoring, unscored
+from triage.store.activations import scored_views
+from triage.store.derive import TOGETHER
 from triage.store.scoring import HOLD, MAX_ATTEMPTS, MAX_INTERRUPTIONS, Blame, renew_holds
 
 
@@ -332,3 +336,85 @@ def test_scorers_and_receivers_of_the_same_studies_do_not_block_each_other_for_e
         pass
 
     assert {(store.row(f"1.{study}").views_scored) for study in range(6)} == {4}
+
+
+def map_of(number):
+    """Return a map of one cell that is told from others."""
+    return CoarseMap(height=1, width=1, cells=bytes([number, 0]), side=224, resize="pad")
+
+
+def test_results_that_are_saved_together_are_those_that_would_be_saved_alone(store):
+    studies = [f"1.{number}" for number in range(1, 2 * TOGETHER + 2)]
+    for number, study in enumerate(studies):
+        for image in (1, 2):
+            store.file(study, f"{study}.{image}", seconds=number)
+    store.file("2.1")
+    store.save([work for work in store.hold(limit=99) if work.study_instance_uid == "2.1"], 0.9)
+    store.rescore(30, study="2.1")
+    work = store.hold("s2", seconds=60, limit=99)  # those of s1 are over by then
+    probability = {study: round(0.05 + number / 20, 2) for number, study in enumerate(studies)}
+    results = [
+        scoring.Result(work=each, reason="undecodable: it is broken", final=True)
+        if each.study_instance_uid == "2.1"
+        else scoring.Result(
+            work=each,
+            probability=probability[each.study_instance_uid],
+            threshold=0.5,
+            model="m 1",
+            map=map_of(each.view_id),
+        )
+        for each in work
+    ]
+
+    saved = scoring.save_results(store.database, "s2", results, at(61))
+
+    assert [study.study_instance_uid for study in saved.studies] == [*studies, "2.1"]
+    assert len(saved.results) == len(results) == 2 * len(studies) + 1
+    for study in studies:
+        row = store.row(study)
+        assert (row.views_scored, row.probability) == (2, pytest.approx(probability[study]))
+        assert row.label == ("abnormal" if probability[study] > 0.5 else "normal")
+        assert [view.map for view in scored_views(store.database, store.id(study))] == [
+            map_of(each.view_id) for each in work if each.study_instance_uid == study
+        ]
+    assert store.row("2.1").probability is None
+    causes = {study.study_instance_uid: study.move.cause for study in saved.studies}
+    assert causes == dict.fromkeys(studies, Cause.SCORED) | {"2.1": Cause.NOT_SCORED}
+
+
+def test_a_view_that_was_taken_twice_has_its_first_result(store):
+    store.file()
+    (work,) = store.hold()
+    first, second = (
+        scoring.Result(work=work, probability=probability, threshold=0.5, model="m 1")
+        for probability in (0.9, 0.2)
+    )
+
+    saved = scoring.save_results(store.database, "s1", [first, second], at(1))
+
+    assert saved.results == (first,)
+    assert store.row().probability == 0.9
+
+
+def test_only_holds_are_what_a_power_cut_may_undo(store, monkeypatch):
+    durable = []
+    writing = store.database.writing
+
+    def noted(**how):
+        durable.append(how.get("durable", True))
+        return writing(**how)
+
+    monkeypatch.setattr(store.database, "writing", noted)
+
+    def of(work):
+        durable.clear()
+        done = work()
+        return durable.copy(), done
+
+    assert of(store.file)[0] == [True]
+    how, work = of(store.hold)
+    assert (how, len(work)) == ([False], 1)
+    assert of(lambda: renew_holds(store.database, "s1", lambda: at(1)))[0] == [False]
+    assert of(lambda: store.save(work, 0.9))[0] == [True]
+    assert of(lambda: store.complete(100))[0] == [True]
+    assert of(lambda: store.rescore(101))[0] == [True]

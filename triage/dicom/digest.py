@@ -25,9 +25,11 @@ def of_file(path: Path) -> str:
     with path.open("rb") as file:
         try:
             found = begin(read_transfer_syntax(file))
-        except (OSError, MemoryError):
+        except MemoryError:
             raise
         except Exception as error:  # whatever pydicom makes of the bytes
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
             raise BadInstance("it is not a DICOM file that can be read") from error
         while piece := file.read(_PIECE):
             found.update(piece)

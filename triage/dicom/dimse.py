@@ -72,7 +72,7 @@ class Requests:
             return
         self._serve_one(association, serve, request, context_id)
         # pynetdicom would look again for this in a millisecond, and the next is often there before.
-        while association.is_established and not association._sent_abort:
+        while association.is_established and not _is_aborted(association):
             next_id, following = association.dimse.get_msg(block=False)
             if following is None:
                 return
@@ -120,6 +120,10 @@ class Requests:
                 action="at the sender: see what it sent; it breaks PS3.7 or PS3.8",
                 **peer_of(event.assoc),
             )
+
+
+def _is_aborted(association: Association) -> bool:
+    return bool(association._sent_abort or association.acse.is_aborted())
 
 
 def find_fault(request: Any, association: Association, context_id: int) -> Fault | None:

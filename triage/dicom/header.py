@@ -85,10 +85,12 @@ def read_file_header(path: Path, *, digest: bool = True) -> Header:
             return _read(file, UID(read_transfer_syntax(file)), digest=digest)
         except BadInstance as error:
             raise BadInstance(f"{path}: {error}") from error
-        except OSError as error:  # the disk's fault, and so is the next none of the object's
-            raise OSError(error.errno, error.strerror, str(path)) from error
-        except MemoryError:
+        except MemoryError:  # for want of memory no object is a bad one
             raise
+        except OSError as error:
+            if error.errno is None:  # pydicom's own, over what the file holds
+                raise BadInstance(f"{path} is not a DICOM file that can be read") from error
+            raise OSError(error.errno, error.strerror, str(path)) from error
         except Exception as error:
             raise BadInstance(f"{path} is not a DICOM file that can be read") from error
 

@@ -1,7 +1,7 @@
 """The connection to SQLite or PostgreSQL, and what a transaction promises.
 
-A committed transaction survives a power cut: SQLite runs with a write-ahead log
-and synchronous=FULL, PostgreSQL as its administrator configured it.
+A committed transaction survives a power cut, unless it says that it need not: SQLite runs
+with a write-ahead log and synchronous=FULL, PostgreSQL as its administrator configured it.
 """
 
 import sqlite3

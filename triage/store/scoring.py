@@ -151,7 +151,8 @@ def hold_views(
     *clock* is asked when the database's turn has come, for which a busy one lets wait
     as long as a hold lasts.
     """
-    with database.writing(durable=False) as connection:  # after a power cut nobody holds anything
+    # After a power cut nobody holds anything; that a view was being tried then may be forgotten too.
+    with database.writing(durable=False) as connection:
         now = clock()
         asked = {"now": now, "clock_was_set_back": now + 2 * HOLD, "most": limit}
         rows = connection.execute(_NEXT, asked).all()
