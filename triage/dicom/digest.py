@@ -6,8 +6,7 @@ The file meta information is left out, which is ours and not the sender's.
 import hashlib
 from pathlib import Path
 
-from triage.dicom.fileformat import read_transfer_syntax
-from triage.errors import BadInstance
+from triage.dicom.fileformat import blaming, read_transfer_syntax
 
 _PIECE = 1 << 20  # bytes read at a time
 
@@ -23,14 +22,8 @@ def of_file(path: Path) -> str:
     Raises BadInstance where it is none, OSError for the file itself, and MemoryError.
     """
     with path.open("rb") as file:
-        try:
+        with blaming(path):
             found = begin(read_transfer_syntax(file))
-        except MemoryError:
-            raise
-        except Exception as error:  # whatever pydicom makes of the bytes
-            if isinstance(error, OSError) and error.errno is not None:
-                raise
-            raise BadInstance("it is not a DICOM file that can be read") from error
         while piece := file.read(_PIECE):
             found.update(piece)
     return found.hexdigest()

@@ -82,13 +82,13 @@ class Requests:
         self, association: Association, serve: Serve, request: Any, context_id: int
     ) -> None:
         try:
-            self._answer(association, serve, request, context_id)
+            self._serve_or_refuse(association, serve, request, context_id)
         finally:
             # pynetdicom keeps the request in hand until we return, and its parts each other.
             if isinstance(data_set := getattr(request, "DataSet", None), DataSet):
                 data_set.let_go()
 
-    def _answer(
+    def _serve_or_refuse(
         self, association: Association, serve: Serve, request: Any, context_id: int
     ) -> None:
         fault = find_fault(request, association, context_id)

@@ -14,7 +14,7 @@ from triage.core.selection import Subject
 from triage.core.study import Exposure
 from triage.dicom import evidence, field, origin
 from triage.dicom.excerpt import UNDEFINED, Excerpt, Inflated, Source, TooMuch, read_excerpt
-from triage.dicom.fileformat import read_transfer_syntax
+from triage.dicom.fileformat import blaming, read_transfer_syntax
 from triage.dicom.fragments import Fragments
 from triage.dicom.imagepixel import whole
 from triage.dicom.sopclasses import kind_of, name_of
@@ -80,19 +80,8 @@ def read_file_header(path: Path, *, digest: bool = True) -> Header:
 
     Raises BadInstance, OSError for the file itself, and MemoryError.
     """
-    with path.open("rb") as file:
-        try:
-            return _read(file, UID(read_transfer_syntax(file)), digest=digest)
-        except BadInstance as error:
-            raise BadInstance(f"{path}: {error}") from error
-        except MemoryError:  # for want of memory no object is a bad one
-            raise
-        except OSError as error:
-            if error.errno is None:  # pydicom's own, over what the file holds
-                raise BadInstance(f"{path} is not a DICOM file that can be read") from error
-            raise OSError(error.errno, error.strerror, str(path)) from error
-        except Exception as error:
-            raise BadInstance(f"{path} is not a DICOM file that can be read") from error
+    with path.open("rb") as file, blaming(path):
+        return _read(file, UID(read_transfer_syntax(file)), digest=digest)
 
 
 def _read(source: Source, syntax: UID, *, digest: bool) -> Header:

@@ -69,11 +69,7 @@ def _alike(known: frozenset[str]) -> Select[tuple[int]]:
     )
 
 
-def with_raw_images(connection: Connection, study_ids: Iterable[int]) -> list[int]:
-    """Return those of the studies in which how views come out may change how instances stand."""
-    return list(connection.execute(_WITH_RAW, {"studies": list(study_ids)}).scalars())
-
-
+# Made once; see `triage.store.derive`.
 _WITH_RAW = (
     select(instance.c.study_id)
     .distinct()
@@ -81,6 +77,11 @@ _WITH_RAW = (
     .where(_CANDIDATE, instance.c.intent == Intent.PROCESSING)
     .order_by(instance.c.study_id)
 )
+
+
+def with_raw_images(connection: Connection, study_ids: Iterable[int]) -> list[int]:
+    """Return those of the studies in which how views come out may change how instances stand."""
+    return list(connection.execute(_WITH_RAW, {"studies": list(study_ids)}).scalars())
 
 
 def settle(connection: Connection, study_id: int) -> None:
