@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from triage.dicom import digest, upperlayer
-from triage.dicom.upperlayer import LEAST_KEPT, Bell, DataSet, fragments
+from triage.dicom.dataset import LEAST_KEPT, DataSet
+from triage.dicom.upperlayer import Bell, fragments
 
 
 def p_data(*items):

@@ -19,10 +19,10 @@ from pynetdicom.events import Event
 from pynetdicom.pdu import A_ABORT_RQ
 
 from triage import logs
+from triage.dicom.dataset import DataSet
 from triage.dicom.peer import peer_of
 from triage.dicom.sopclasses import VERIFICATION, is_stored, name_of
 from triage.dicom.traffic import Traffic
-from triage.dicom.upperlayer import DataSet
 
 # PS3.7 annex C.5, which 9.1.1.1.9 and 9.1.5.1.4 name for C-STORE and C-ECHO.
 UNRECOGNISED_OPERATION = 0x0211

@@ -4,16 +4,14 @@ pynetdicom reads a connection in one thread and serves its messages in another, 
 them looks a thousand times a second whether there is something for it. That makes every
 answer wait a millisecond or two, and all associations together keep a core busy. Here the
 threads sleep until the peer or the other thread has something for them. The fragments of
-an object are handed on without the five copies that pynetdicom makes of them, and its
-digest is there when its last fragment is.
+an object are handed on as they come (`triage.dicom.dataset`).
 """
 
 import os
 import queue
 import struct
 import threading
-from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
@@ -24,18 +22,15 @@ from pynetdicom.pdu_items import PresentationDataValueItem
 from pynetdicom.pdu_primitives import P_DATA
 
 from triage import logs
-from triage.dicom import command, digest
+from triage.dicom import command
+from triage.dicom.dataset import LEAST_KEPT, DataSet
 from triage.dicom.peer import peer_of
-
-if TYPE_CHECKING:
-    import hashlib
 
 log = logs.get(__name__)
 
 # Seconds after which a thread looks all the same: for pynetdicom's timers, and for what
 # another thread says without a queue (that the association is to end).
 LOOK = 0.1
-LEAST_KEPT = 4096  # bytes of a fragment that is kept as it came
 
 MESSAGES = 0x04  # PS3.8 9.3.5: the type of the PDUs that carry messages
 _RECEIVED = "Evt10"  # PS3.8 table 9-10: such a PDU was received
@@ -110,53 +105,6 @@ class _Inbox(_Announced):
             # Cleared before the look: what is said from here on is there at the next one.
             self._news.clear()
         return super().get(block, timeout)
-
-
-class DataSet(BytesIO):
-    """An encoded data set as it comes in, whose digest is taken meanwhile.
-
-    The peer needs the time to send the next fragment anyway.
-    """
-
-    def __init__(self, association: Association, message: DIMSEMessage) -> None:
-        """Belong to *message*, whose presentation context is known when the first fragment comes."""
-        super().__init__()
-        self._association = association
-        self._message = message
-        self._digest: hashlib._Hash | None = None
-        self._fragments: list[bytes | bytearray | memoryview] = []
-
-    def write(self, fragment: Any) -> int:
-        """Take the next fragment in; it is kept as it is, without a copy."""
-        if not fragment:
-            return 0
-        if self._digest is None:
-            # In a context that was not accepted it is refused, whatever its digest.
-            context = self._association._accepted_cx.get(self._message.context_id)
-            self._digest = digest.begin(context.transfer_syntax[0] if context else "")
-        self._digest.update(fragment)
-        # A short one is: a hostile peer sends many, and each costs more to keep than it holds.
-        if len(fragment) >= LEAST_KEPT:
-            self._fragments.append(fragment)
-        elif self._fragments and isinstance(self._fragments[-1], bytearray):
-            self._fragments[-1] += fragment
-        else:
-            self._fragments.append(bytearray(fragment))
-        return len(fragment)
-
-    @property
-    def fragments(self) -> tuple[bytes | bytearray | memoryview, ...]:
-        """The data set in pieces, in their order."""
-        return tuple(self._fragments)
-
-    def let_go(self) -> None:
-        """Give the memory back; whoever has the fragments keeps them."""
-        self._fragments.clear()
-
-    @property
-    def digest(self) -> str:
-        """What names the object's file (`triage.dicom.digest`); "" of one without a byte."""
-        return "" if self._digest is None else self._digest.hexdigest()
 
 
 class _Messages(DIMSEServiceProvider):  # type: ignore[misc]  # pynetdicom ships no types
