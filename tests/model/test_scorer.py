@@ -10,6 +10,7 @@ from triage.core.studytype import StudyType
 from triage.errors import ConfigurationError, ModelUnusable
 from triage.model import checkpoint
 from triage.model.card import to_metadata
+from triage.model.engines import kinds
 from triage.model.preprocess import read_picture
 from triage.model.scorer import Scorer, open_scorer
 from triage.model.selfcheck import try_out
@@ -133,8 +134,8 @@ def test_what_this_machine_cannot_do_is_said_by_its_setting(pristine, wrong, say
         Scorer(pristine, **{"device": "cpu"} | wrong)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_gpu_that_is_not_there_is_said(pristine):
+def test_a_gpu_that_is_not_there_is_said(pristine, monkeypatch):
+    monkeypatch.setattr(kinds, "has_gpu", lambda: False)
     with pytest.raises(ConfigurationError, match="no usable GPU"):
         Scorer(pristine, device="cuda")
 
